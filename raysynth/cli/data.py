@@ -1,0 +1,162 @@
+"""`raysynth data`: make, import, look at and export data sets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from raysynth.errors import UserError
+
+if TYPE_CHECKING:
+    from raysynth.data.dataset import Dataset
+
+app = typer.Typer(no_args_is_help=True, help="Make, import, look at and export data sets.")
+
+Out = Annotated[
+    Path, typer.Option(help="Folder of the new data set; must not exist or be empty (required, no default).")
+]
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a data set.", show_default=False)]
+Size = Annotated[int, typer.Option(help="Width and height of every image, in pixels.")]
+Seed = Annotated[int, typer.Option(help="Seed of every random draw, a whole number.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON; progress goes to stderr.")]
+
+
+@app.command()
+def phantom(
+    out: Out,
+    images: Annotated[int, typer.Option(help="Number of images, over all classes.")] = 1200,
+    size: Size = 64,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Draw head slices in four classes: the data set that is used where --data is left out."""
+    from raysynth.data.phantom import phantom as draw
+
+    _print_dataset(draw(out, num_images=images, size=size, seed=seed, say=_say(as_json)), as_json)
+
+
+@app.command("import")
+def import_(
+    src: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SRC",
+            show_default=False,
+            help="Folder or .zip: CLASS/*, Training|Testing/CLASS/* or train|validation|test/CLASS/*.",
+        ),
+    ],
+    out: Out,
+    size: Size = 64,
+    channels: Annotated[int, typer.Option(help="Channels of every image: 1 (grey) or 3 (colour).")] = 1,
+    split: Annotated[
+        str,
+        typer.Option(
+            help="grouped: pixel-identical images stay together. folders: as in SRC. "
+            "random: image by image, as the study did; leaks where SRC holds duplicates."
+        ),
+    ] = "grouped",
+    test: Annotated[
+        float, typer.Option(help="Share of the images for the test split, from 0 to 1 (not for --split folders).")
+    ] = 0.1,
+    validation: Annotated[
+        float,
+        typer.Option(
+            help="Share of the images for the validation split, from 0 to 1 (with --split folders: of the "
+            "training images, unless SRC has a validation folder)."
+        ),
+    ] = 0.1,
+    fit: Annotated[
+        str, typer.Option(help="stretch to the square, pad with black, or crop the middle square.")
+    ] = "stretch",
+    rename: Annotated[
+        list[str] | None,
+        typer.Option(help="old=new: another name for a class, or merge it into one; repeatable (default: none)."),
+    ] = None,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Import labelled images from a folder or zip; files that cannot be read are listed in rejected.csv."""
+    from raysynth.data.importer import import_images
+
+    dataset = import_images(
+        src,
+        out,
+        size=size,
+        channels=channels,
+        split=split,
+        test=test,
+        validation=validation,
+        fit=fit,
+        rename=_parse_rename(rename or []),
+        seed=seed,
+        say=_say(as_json),
+    )
+    _print_dataset(dataset, as_json)
+
+
+@app.command()
+def show(
+    data: Folder,
+    out: Annotated[Path, typer.Option(help="PNG file to write, replaced if it exists.")] = Path("sheet.png"),
+) -> None:
+    """Write a contact sheet by class and the bar chart of images per class and split."""
+    from raysynth.data.sheet import show as write_sheet
+
+    typer.echo(f"written: {write_sheet(data, out)}")
+
+
+@app.command()
+def export(
+    data: Folder,
+    to: Annotated[
+        Path, typer.Option(help="Folder for the PNG files; must not exist or be empty (required, no default).")
+    ],
+) -> None:
+    """Write {train,validation,test}/CLASS/*.png, which `raysynth data import` reads back."""
+    from raysynth.data.export import export_images
+
+    export_images(data, to, say=typer.echo)
+
+
+def _parse_rename(pairs: list[str]) -> dict[str, str]:
+    rename = {}
+    for pair in pairs:
+        old, equals, new = pair.partition("=")
+        if not (old and equals and new):
+            raise UserError(f"--rename {pair}: give old=new, the name of a class in SRC and its new name")
+        if old in rename:
+            raise UserError(f"--rename {pair}: {old!r} is renamed twice; give one new name")
+        rename[old] = new
+    return rename
+
+
+def _say(as_json: bool) -> Callable[[str], None]:
+    """Progress lines; with --json they leave stdout to the result."""
+    return lambda line: typer.echo(line, err=as_json)
+
+
+def _print_dataset(dataset: Dataset, as_json: bool) -> None:
+    """The data set in a few lines: shape, images per class and split, leakage."""
+    if as_json:
+        import json
+        from dataclasses import asdict
+
+        typer.echo(json.dumps({**asdict(dataset), "path": str(dataset.path)}, indent=2, ensure_ascii=False))
+        return
+    splits = list(dataset.counts)
+    rows = [["class", *splits, "all"]]
+    for name in dataset.classes:
+        counts = [dataset.counts[split][name] for split in splits]
+        rows.append([name, *map(str, counts), str(sum(counts))])
+    rows.append(["all", *(str(dataset.num_images(split)) for split in splits), str(dataset.num_images())])
+    name_width = max(len(row[0]) for row in rows)
+    typer.echo(f"\n{dataset.path}: {' x '.join(map(str, dataset.shape))} (channels x height x width)")
+    for row in rows:
+        typer.echo(f"  {row[0]:<{name_width}}" + "".join(f"{cell:>12}" for cell in row[1:]))
+    if dataset.leakage.status == "leaky":
+        typer.echo(f"warning: leaky split: {dataset.leakage.detail}; scores on it are too good")
+    else:
+        typer.echo(f"leakage: {dataset.leakage.status} ({dataset.leakage.detail})")

@@ -1,0 +1,295 @@
+"""The data set: a folder with `dataset.json` and Parquet shards of equally sized uint8 images.
+
+Real and synthetic sets have the same form. A data set is written once, complete or not at all: shards and
+`dataset.json` are made in a neighbouring folder that is renamed when everything is on disk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+from raysynth.errors import UserError
+
+FORMAT = 1
+SPLITS = ("train", "validation", "test")
+THUMBNAIL_SIZE = 64
+ROWS_PER_SHARD = 4096
+
+# One row an image. `image` and `thumbnail` are uint8 tensors whose shapes are added when a set is written.
+COLUMNS: dict[str, pa.DataType] = {
+    "id": pa.string(),
+    "label": pa.int64(),
+    "split": pa.string(),
+    "group": pa.string(),
+    "pixel_hash": pa.string(),
+    "source_path": pa.string(),
+    "source_width": pa.int64(),
+    "source_height": pa.int64(),
+    "source_format": pa.string(),
+    "seed": pa.int64(),
+}
+
+
+@dataclass(frozen=True)
+class Leakage:
+    """Whether pixel-identical images stand in different splits: `clean`, `leaky` or `unknown`.
+
+    `num_test` and `num_validation` count the images of that split with a twin in another split that is trained on.
+    """
+
+    status: Literal["clean", "leaky", "unknown"]
+    detail: str = ""
+    num_test: int = 0
+    num_validation: int = 0
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What `dataset.json` says, and the way to the images beside it.
+
+    `shape` is (C, H, W); `counts` is split -> class -> number of images; `provenance` is what made a synthetic
+    set (run, config, fingerprint of its training data) and None for real images.
+    """
+
+    path: Path
+    name: str
+    kind: Literal["real", "synthetic"]
+    classes: tuple[str, ...]
+    shape: tuple[int, ...]
+    counts: dict[str, dict[str, int]]
+    fingerprint: str
+    source: dict[str, Any] = field(default_factory=dict)
+    leakage: Leakage = Leakage("unknown")
+    provenance: dict[str, Any] | None = None
+    software: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def images_folder(self) -> Path:
+        return self.path / "images"
+
+    def num_images(self, split: str | None = None) -> int:
+        """Number of images, of one split or of all."""
+        return sum(sum(self.counts[name].values()) for name in ([split] if split else self.counts))
+
+    def read(self, columns: Sequence[str], split: str | None = None) -> pa.Table:
+        """The named columns of all rows (of one split), in the order in which they were written."""
+        filters = None if split is None else [("split", "==", split)]
+        return pq.read_table(self.images_folder, columns=list(columns), filters=filters)
+
+    def pixels(self, split: str | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Images (N, C, H, W) uint8 and labels (N,) int64 of one split, or of all."""
+        table = self.read(["image", "label"], split)
+        return tensor_column(table, "image"), table["label"].to_numpy()
+
+
+def load_dataset(path: Path | str, option: str = "--data") -> Dataset:
+    """Read `DIR/dataset.json`.
+
+    Raises UserError, naming `option`, when the folder is not a data set that this version reads.
+    """
+    path = Path(path)
+    file = path / "dataset.json"
+    if not file.is_file():
+        hint = "make one with `raysynth data import` or `raysynth data phantom`"
+        raise UserError(f"{option} {path}: no dataset.json in this folder; {hint}")
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        if content["format"] != FORMAT:
+            raise UserError(
+                f"{option} {path}: data set format {content['format']}, this version reads {FORMAT}; import it again"
+            )
+        dataset = Dataset(
+            path=path,
+            name=content["name"],
+            kind=content["kind"],
+            classes=tuple(content["classes"]),
+            shape=tuple(content["shape"]),
+            counts=content["counts"],
+            fingerprint=content["fingerprint"],
+            source=content["source"],
+            leakage=Leakage(**content["leakage"]),
+            provenance=content["provenance"],
+            software=content["software"],
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{option} {path}: dataset.json cannot be read ({error}); import it again") from error
+    if not any(dataset.images_folder.glob("*.parquet")):
+        raise UserError(f"{option} {path}: images/*.parquet are missing; import it again")
+    return dataset
+
+
+def write_dataset(
+    path: Path | str,
+    *,
+    name: str,
+    kind: Literal["real", "synthetic"],
+    classes: Sequence[str],
+    images: np.ndarray,
+    columns: Mapping[str, Sequence[Any] | np.ndarray],
+    source: dict[str, Any],
+    provenance: dict[str, Any] | None = None,
+    leakage_detail: str = "",
+    extra_files: Mapping[str, str] | Callable[[Path], None] | None = None,
+) -> Dataset:
+    """Write a data set and return it; `path` appears complete or not at all.
+
+    `images` is (N, C, H, W) uint8. `columns` holds `id`, `label` and `split`; the others are optional. `thumbnail`
+    (N, 64, 64) and with it `pixel_hash` should be those of the original where there is one (default: of `images`);
+    `group` defaults to the pixel hash. Counts, fingerprint and the leakage status are computed here.
+    `extra_files` (name -> text, e.g. `rejected.csv`) is put beside `dataset.json`; a callable is given the folder.
+    """
+    path = Path(path)
+    refuse_existing(path)
+    num_images = len(images)
+    if images.dtype != np.uint8 or images.ndim not in (4, 5):
+        raise ValueError(f"images: want uint8 (N, C, H, W), got {images.dtype} {images.shape}")
+    if num_images == 0:
+        raise UserError(f"--out {path}: nothing to write, not one image was accepted")
+    rows: dict[str, Any] = dict(columns)
+    thumbnails = np.stack(
+        rows.pop("thumbnail") if "thumbnail" in rows else [thumbnail(image) for image in images]
+    )
+    hashes = list(rows.setdefault("pixel_hash", [hash_pixels(image) for image in thumbnails]))
+    rows.setdefault("group", hashes)
+    for column in COLUMNS:
+        rows.setdefault(column, [None] * num_images)
+    table = pa.table(
+        {column: pa.array(rows[column], type=kind_) for column, kind_ in COLUMNS.items()}
+        | {
+            "image": pa.FixedShapeTensorArray.from_numpy_ndarray(np.ascontiguousarray(images)),
+            "thumbnail": pa.FixedShapeTensorArray.from_numpy_ndarray(thumbnails),
+        }
+    )
+    labels = np.asarray(rows["label"], dtype=np.int64)
+    splits = np.asarray(rows["split"])
+    counts = {
+        split: {
+            class_name: int(np.sum((splits == split) & (labels == label)))
+            for label, class_name in enumerate(classes)
+        }
+        for split in SPLITS
+    }
+    dataset = Dataset(
+        path=path,
+        name=name,
+        kind=kind,
+        classes=tuple(classes),
+        shape=tuple(images.shape[1:]),
+        counts=counts,
+        fingerprint=_fingerprint(images, labels, list(splits), list(rows["id"]), classes),
+        source=source,
+        leakage=find_leakage(hashes, list(splits), leakage_detail),
+        provenance=provenance,
+        software={package: version(package) for package in ("raysynth", "pyarrow", "pillow", "numpy")},
+    )
+    with_folder(path, partial(_write_files, dataset, table, extra_files))
+    return dataset
+
+
+def _write_files(
+    dataset: Dataset,
+    table: pa.Table,
+    extra_files: Mapping[str, str] | Callable[[Path], None] | None,
+    folder: Path,
+) -> None:
+    (folder / "images").mkdir()
+    for shard, start in enumerate(range(0, table.num_rows, ROWS_PER_SHARD)):
+        pq.write_table(table.slice(start, ROWS_PER_SHARD), folder / "images" / f"part-{shard:05d}.parquet")
+    if callable(extra_files):
+        extra_files(folder)
+    else:
+        for file_name, text in (extra_files or {}).items():
+            (folder / file_name).write_text(text, encoding="utf-8")
+    content = {"format": FORMAT, **asdict(dataset)}
+    del content["path"]
+    (folder / "dataset.json").write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+def with_folder(path: Path, write: Callable[[Path], None]) -> None:
+    """Call `write` with a fresh neighbouring folder, and rename it to `path` when all of it is on disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial_path = path.parent / f".{path.name}.partial-{os.getpid()}"
+    shutil.rmtree(partial_path, ignore_errors=True)
+    partial_path.mkdir()
+    try:
+        write(partial_path)
+        for file in partial_path.rglob("*"):
+            if file.is_file():
+                with file.open("rb") as handle:
+                    os.fsync(handle.fileno())
+        if path.exists():
+            path.rmdir()  # an empty folder, see refuse_existing
+        partial_path.rename(path)
+    finally:
+        shutil.rmtree(partial_path, ignore_errors=True)
+
+
+def refuse_existing(path: Path, option: str = "--out") -> None:
+    """Raise UserError when `path` already holds something: no verb overwrites."""
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise UserError(f"{option} {path}: exists and is not empty; choose another folder or remove it first")
+
+
+def tensor_column(table: pa.Table, column: str) -> np.ndarray:
+    """A tensor column as one array (N, ...) uint8."""
+    if table.num_rows == 0:
+        return np.zeros((0, *table.schema.field(column).type.shape), dtype=np.uint8)
+    return table[column].combine_chunks().to_numpy_ndarray()
+
+
+def thumbnail(image: np.ndarray) -> np.ndarray:
+    """An image (C, H, W) uint8 as grey (64, 64) uint8 pixels: what `pixel_hash` is a hash of."""
+    if image.ndim == 4:  # a volume (C, D, H, W): its middle slice
+        image = image[:, image.shape[1] // 2]
+    grey = (
+        Image.fromarray(image[0])
+        if len(image) == 1
+        else Image.fromarray(np.moveaxis(image, 0, -1)).convert("L")
+    )
+    if grey.size != (THUMBNAIL_SIZE, THUMBNAIL_SIZE):
+        grey = grey.resize((THUMBNAIL_SIZE, THUMBNAIL_SIZE), Image.Resampling.BILINEAR)
+    return np.asarray(grey, dtype=np.uint8)
+
+
+def hash_pixels(grey: np.ndarray) -> str:
+    """Hash of decoded grey pixels: equal for images that are identical to the pixel."""
+    return hashlib.blake2b(np.ascontiguousarray(grey).tobytes(), digest_size=16).hexdigest()
+
+
+def find_leakage(hashes: Sequence[str], splits: Sequence[str], detail: str = "") -> Leakage:
+    """Count validation and test images with a pixel-identical twin in an earlier split (train, validation)."""
+    members = {split: {h for h, s in zip(hashes, splits, strict=True) if s == split} for split in SPLITS}
+    in_train, seen = members["train"], members["train"] | members["validation"]
+    num_test = sum(1 for h, s in zip(hashes, splits, strict=True) if s == "test" and h in seen)
+    num_validation = sum(
+        1 for h, s in zip(hashes, splits, strict=True) if s == "validation" and h in in_train
+    )
+    if num_test or num_validation:
+        found = f"{num_test} test and {num_validation} validation images have a pixel-identical twin in another split"
+        return Leakage("leaky", f"{found}; {detail}" if detail else found, num_test, num_validation)
+    return Leakage("clean", detail or "no pixel-identical images in different splits")
+
+
+def _fingerprint(
+    images: np.ndarray, labels: np.ndarray, splits: list[str], ids: list[str], classes: Sequence[str]
+) -> str:
+    """Hash of what a training can see: shape, classes, and every row's id, pixels, label and split, by id."""
+    digest = hashlib.sha256(json.dumps([list(images.shape[1:]), list(classes)]).encode())
+    for row in sorted(range(len(ids)), key=ids.__getitem__):
+        digest.update(f"{ids[row]}\0{labels[row]}\0{splits[row]}\0".encode())
+        digest.update(hashlib.blake2b(np.ascontiguousarray(images[row]).tobytes()).digest())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,248 @@
+"""Where images come from: a folder or a zip whose folders are the classes.
+
+Three forms are understood, each with or without one wrapping folder: CLASS/*, Training|Testing/CLASS/* and
+train|validation|test/CLASS/*. Nothing outside of the folder or zip is ever read, and nothing is unpacked to disk.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import unicodedata
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from raysynth.errors import UserError
+
+MAX_FILE_BYTES = 256 * 2**20
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".jp2"})
+SPLIT_FOLDERS = {
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "test": "test",
+    "testing": "test",
+}
+IGNORED_NAMES = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One file that may be an image.
+
+    `id` is the path below the wrapping folder, `path` the one below the source; `locator` is what `read_member`
+    takes (it differs from `path` where a name is not valid UTF-8). `split` is None without split folders.
+    """
+
+    id: str
+    path: str
+    locator: str
+    class_name: str
+    split: str | None
+    num_bytes: int
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a folder or zip offers: members by id, the classes (empty ones too) and what was turned away."""
+
+    path: Path
+    members: tuple[Member, ...]
+    classes: tuple[str, ...]
+    split_folders: dict[str, str]  # name in the source -> split
+    rejected: tuple[tuple[str, str], ...]  # (path, reason)
+
+    @property
+    def num_bytes(self) -> int:
+        return sum(member.num_bytes for member in self.members)
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A file or folder as listed; `reason` is set where it must not be read."""
+
+    parts: tuple[str, ...]
+    locator: str
+    num_bytes: int = 0
+    is_folder: bool = False
+    reason: str = ""
+
+
+def find_images(src: Path | str) -> Source:
+    """List the files of every class, without reading one.
+
+    Hidden files and what macOS and Windows leave beside images are passed over. Raises UserError when `src` is
+    missing, is neither a folder nor a zip, or holds no class folders.
+    """
+    path = Path(src)
+    if path.is_dir():
+        entries = list(_list_folder(path))
+    elif path.is_file():
+        entries = list(_list_zip(path))
+    else:
+        raise UserError(f"SRC {path}: no such file or folder; give a folder or a .zip of images")
+    entries = [entry for entry in entries if not any(_is_ignored(part) for part in entry.parts)]
+    wrapper, split_folders = _find_layout(entries)
+    below = len(wrapper)
+
+    members: list[Member] = []
+    classes: set[str] = set()
+    rejected: list[tuple[str, str]] = []
+    for entry in entries:
+        shown = _readable("/".join(entry.parts))
+        parts = entry.parts[below:] if entry.parts[:below] == wrapper else ()
+        split = None
+        if split_folders and parts:
+            split = split_folders.get(parts[0])
+            parts = parts[1:] if split else ()
+        class_name = unicodedata.normalize("NFC", _readable(parts[0])) if parts else ""
+        if entry.is_folder:
+            if len(parts) == 1:
+                classes.add(class_name)
+        elif reason := entry.reason or _misplaced(parts):
+            rejected.append((shown, reason))
+        else:
+            classes.add(class_name)
+            member_id = _readable("/".join(entry.parts[below:]))
+            members.append(Member(member_id, shown, entry.locator, class_name, split, entry.num_bytes))
+    if not classes:
+        forms = "CLASS/*, Training|Testing/CLASS/* or train|validation|test/CLASS/*"
+        raise UserError(f"SRC {path}: no class folders in it; it should look like {forms}")
+    members.sort(key=lambda member: member.id)
+    return Source(path, tuple(members), tuple(sorted(classes)), split_folders, tuple(sorted(rejected)))
+
+
+def read_member(src: Path, locator: str) -> bytes:
+    """The bytes of one member. Raises OSError, zipfile.BadZipFile and the like when they cannot be read."""
+    if src.is_dir():
+        return (src / locator).read_bytes()
+    return _open_zip(src).read(locator)
+
+
+@lru_cache(maxsize=1)
+def _open_zip(path: Path) -> zipfile.ZipFile:
+    """One open zip a process: its directory is parsed once, not once an image."""
+    return zipfile.ZipFile(path)
+
+
+def _list_folder(root: Path) -> Iterator[_Entry]:
+    inside = root.resolve()
+    unreadable: list[OSError] = []
+    for folder, folder_names, file_names in os.walk(root, onerror=unreadable.append):
+        relative = Path(folder).relative_to(root)
+        folder_names[:] = [name for name in folder_names if not _is_ignored(name)]
+        for name in folder_names:
+            path = relative / name
+            linked = (root / path).is_symlink()
+            # A class that is a link must not vanish unseen: the link itself is listed as rejected.
+            reason = "a symbolic link to a folder is not followed; copy the folder" if linked else ""
+            yield _Entry(path.parts, str(path), is_folder=not linked, reason=reason)
+        for name in file_names:
+            path = relative / name
+            if (root / path).is_symlink() and not (root / path).resolve().is_relative_to(inside):
+                yield _Entry(path.parts, str(path), reason="a symbolic link out of the folder is not followed")
+                continue
+            try:
+                status = (root / path).stat()
+            except OSError as error:
+                yield _Entry(path.parts, str(path), reason=f"cannot be read: {error.strerror}")
+                continue
+            regular = stat.S_ISREG(status.st_mode)  # reading a pipe would wait for ever
+            reason = _unfit_size(status.st_size) if regular else "not a regular file"
+            yield _Entry(path.parts, str(path), status.st_size, reason=reason)
+    for failure in unreadable:
+        path = Path(failure.filename).relative_to(root)
+        yield _Entry(path.parts, str(path), reason=f"the folder cannot be read: {failure.strerror}")
+
+
+def _list_zip(path: Path) -> Iterator[_Entry]:
+    try:
+        infos = _open_zip(path).infolist()
+    except (zipfile.BadZipFile, OSError, EOFError) as error:
+        raise UserError(f"SRC {path}: not a zip that can be read ({error}); give a folder or a .zip") from error
+    last = {info.filename: index for index, info in enumerate(infos)}
+    for index, info in enumerate(infos):
+        name = _decode_name(info).replace("\\", "/")  # some Windows programs write backslashes
+        parts = tuple(part for part in name.split("/") if part not in ("", "."))
+        if info.is_dir() or name.endswith("/"):
+            if ".." not in parts and not name.startswith("/"):
+                yield _Entry(parts, info.filename, is_folder=True)
+            continue
+        if ".." in parts:
+            reason = "the path leaves the zip (..)"
+        elif name.startswith("/") or name[1:2] == ":":
+            reason = "an absolute path in the zip"
+        elif info.flag_bits & 0x1:
+            reason = "encrypted; unpack it with its password first"
+        elif stat.S_ISLNK(info.external_attr >> 16):
+            reason = "a symbolic link in the zip"
+        elif last[info.filename] != index:
+            reason = "another entry of the zip has the same name, the last one was taken"
+        else:
+            reason = _unfit_size(info.file_size)
+        yield _Entry(parts, info.filename, info.file_size, reason=reason)
+        for depth in range(1, len(parts)):  # a zip need not list its folders
+            if not reason:
+                yield _Entry(parts[:depth], "", is_folder=True)
+
+
+def _decode_name(info: zipfile.ZipInfo) -> str:
+    """The name in the zip; UTF-8 is tried where the zip forgot to say so and Python assumed code page 437."""
+    if not info.flag_bits & 0x800:
+        try:
+            return info.filename.encode("cp437").decode("utf-8")
+        except UnicodeError:
+            return info.filename
+    return info.filename
+
+
+def _find_layout(entries: list[_Entry]) -> tuple[tuple[str, ...], dict[str, str]]:
+    """The wrapping folder, () or (name,), and the split folders in it (name -> split)."""
+    folders = {entry.parts for entry in entries if entry.is_folder}
+    wrapper: tuple[str, ...] = ()
+    while True:
+        below = len(wrapper)
+        names = {parts[below] for parts in folders if len(parts) > below and parts[:below] == wrapper}
+        splits = {name: SPLIT_FOLDERS[name.casefold()] for name in names if name.casefold() in SPLIT_FOLDERS}
+        if splits or wrapper or len(names) != 1:
+            return wrapper, splits
+        # One folder alone: the only class, if it holds images; a wrapping folder, if it holds folders.
+        inner = (*wrapper, *names)
+        holds_folders = any(len(parts) > len(inner) and parts[: len(inner)] == inner for parts in folders)
+        holds_images = any(
+            entry.parts[:-1] == inner and Path(entry.parts[-1]).suffix.casefold() in IMAGE_SUFFIXES
+            for entry in entries
+            if not entry.is_folder
+        )
+        if holds_images or not holds_folders:
+            return wrapper, splits
+        wrapper = inner
+
+
+def _misplaced(parts: tuple[str, ...]) -> str:
+    if len(parts) == 2:
+        return ""
+    return "in a folder below the class folder" if len(parts) > 2 else "not in a class folder"
+
+
+def _unfit_size(num_bytes: int) -> str:
+    if num_bytes == 0:
+        return "the file is empty"
+    if num_bytes > MAX_FILE_BYTES:
+        return f"{num_bytes / 2**20:.0f} MiB, larger than {MAX_FILE_BYTES // 2**20} MiB"
+    return ""
+
+
+def _is_ignored(name: str) -> bool:
+    """Hidden or left by an operating system; `..` is neither, it is a name to reject."""
+    return (name.startswith(".") and name != "..") or name.casefold() in IGNORED_NAMES
+
+
+def _readable(name: str) -> str:
+    """A file name as valid text: bytes that are not UTF-8 are shown as \\xNN."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

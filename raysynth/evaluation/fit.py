@@ -1,0 +1,131 @@
+"""Fit one classifier with the training loop that every family uses, and keep its weights in a file."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from raysynth.data.batches import Batches, in_order
+from raysynth.models.classifier import Classifier, ClassifierNetwork
+from raysynth.models.context import Context
+from raysynth.training.loop import run_epochs, validate
+
+FILE_FORMAT = 1
+SCORING_BATCH_SIZE = 256
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A fitted classifier; `validation_accuracy` is None where no validation images were given."""
+
+    model: Classifier
+    seconds: float
+    validation_accuracy: float | None
+
+
+class FixedSteps(Batches):
+    """Batches that end after `total_steps` steps in all, in the middle of the last epoch if need be."""
+
+    def __init__(
+        self, images: np.ndarray, labels: np.ndarray, *, total_steps: int, batch_size: int, context: Context
+    ) -> None:
+        super().__init__(images, labels, batch_size=batch_size, context=context)
+        self.total_steps = total_steps
+
+    @property
+    def num_epochs(self) -> int:
+        """Epochs, the last one perhaps shorter than the others."""
+        return -(-self.total_steps // self.num_steps)
+
+    def epoch(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        return islice(super().epoch(epoch), self.total_steps - (epoch - 1) * self.num_steps)
+
+
+def fit_classifier(
+    images: np.ndarray,
+    labels: np.ndarray,
+    *,
+    config: Classifier.Config,
+    num_classes: int,
+    validation: tuple[np.ndarray, np.ndarray] | None = None,
+    device: str = "cpu",
+) -> Fitted:
+    """Train for `config.num_steps` steps on images (N, C, H, W) uint8 with labels (N,).
+
+    Raises TrainingStopped when the loss is not finite.
+    """
+    started = time.perf_counter()
+    context = Context(seed=config.seed, device=torch.device(device))
+    model = Classifier(config, shape=images.shape[1:], num_classes=num_classes, context=context)
+    batches = FixedSteps(images, labels, total_steps=config.num_steps, batch_size=config.batch_size, context=context)
+    run_epochs(model, batches, context=context, num_epochs=batches.num_epochs)
+    accuracy = None
+    if validation is not None and len(validation[0]):
+        # Once, after the last epoch: nothing is chosen by it while training.
+        found = validate(model, validation, batch_size=SCORING_BATCH_SIZE, context=context)
+        accuracy = found["validation_accuracy"]
+    return Fitted(model, time.perf_counter() - started, accuracy)
+
+
+def save_classifier(path: Path, model: Classifier, classes: Sequence[str]) -> None:
+    """Write weights and what is needed to build the network again; the file appears complete or not at all."""
+    content = {
+        "format": FILE_FORMAT,
+        "config": model.config.model_dump(mode="json"),
+        "shape": list(model.shape),
+        "classes": list(classes),
+        "network": {name: tensor.cpu() for name, tensor in model.network.state_dict().items()},
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial_path = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    with partial_path.open("wb") as file:
+        torch.save(content, file)
+        file.flush()
+        os.fsync(file.fileno())
+    partial_path.rename(path)
+
+
+def load_network(path: Path, device: str = "cpu") -> ClassifierNetwork:
+    """The network of a file of `save_classifier`, ready for predictions.
+
+    Raises ValueError for another format, and whatever torch raises for a broken file.
+    """
+    content: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    if content.get("format") != FILE_FORMAT:
+        raise ValueError(f"{path}: classifier format {content.get('format')}, this version reads {FILE_FORMAT}")
+    config = Classifier.Config(**content["config"])
+    network = ClassifierNetwork(content["shape"][0], len(content["classes"]), tuple(config.widths), config.dropout)
+    network.load_state_dict(content["network"])
+    return network.to(device).eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def predict_probabilities(network: ClassifierNetwork, images: np.ndarray) -> np.ndarray:
+    """Probabilities (N, num_classes) float32 of images (N, C, H, W) uint8."""
+    device = next(network.parameters()).device
+    parts = [
+        network(batch).float().softmax(dim=1).cpu().numpy()
+        for batch, _ in in_order(images, np.zeros(len(images), np.int64), batch_size=SCORING_BATCH_SIZE, device=device)
+    ]
+    return np.concatenate(parts)
+
+
+@contextmanager
+def limited_threads(num_threads: int | None) -> Iterator[None]:
+    """Let torch use so many CPU threads inside; None changes nothing."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(num_threads or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

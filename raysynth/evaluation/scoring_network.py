@@ -1,0 +1,139 @@
+"""The network in whose features a search is ranked: trained once on the train split, and kept beside the data.
+
+No training loss uses it and no sample is filtered by it, so no family can learn to please it.
+"""
+
+from __future__ import annotations
+
+import pickle
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from raysynth.config import hash_content
+from raysynth.data.batches import in_order
+from raysynth.data.dataset import Dataset
+from raysynth.errors import UserError
+from raysynth.evaluation.fit import (
+    SCORING_BATCH_SIZE,
+    fit_classifier,
+    limited_threads,
+    load_network,
+    save_classifier,
+)
+from raysynth.evaluation.frechet import MAX_FEATURES, joint_frechet
+from raysynth.models.classifier import Classifier, ClassifierNetwork
+
+# Small and short on purpose: it is trained before every first search on a data set.
+RECIPE = {"widths": [16, 32, 48, MAX_FEATURES], "num_steps": 300, "batch_size": 64, "seed": 20_000}
+MIN_GENERATED, MAX_GENERATED = 256, 2048  # images that a score is computed from
+
+
+class ScoringNetwork:
+    """Pooled features of a small classifier."""
+
+    def __init__(self, network: ClassifierNetwork) -> None:
+        self.network = network
+
+    @torch.no_grad()
+    def features(self, images: np.ndarray) -> np.ndarray:
+        """Features (N, D) float64, D <= 64, of images (N, C, H, W) uint8."""
+        device = next(self.network.parameters()).device
+        labels = np.zeros(len(images), np.int64)
+        parts = [
+            self.network.features(batch).double().cpu().numpy()
+            for batch, _ in in_order(images, labels, batch_size=SCORING_BATCH_SIZE, device=device)
+        ]
+        return np.concatenate(parts)
+
+
+def ensure_scoring_network(
+    dataset: Dataset,
+    *,
+    fallback_folder: Path | None = None,
+    threads: int | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> Path:
+    """The file of this data set's scoring network, `DIR/scoring/<fingerprint>-<recipe>.pt`; trained if need be.
+
+    It is kept in `fallback_folder` where DIR cannot be written to. Raises UserError when the data set has no train
+    images.
+    """
+    name = f"{dataset.fingerprint}-{hash_content(RECIPE)}.pt"
+    folders = [dataset.path / "scoring", *([fallback_folder] if fallback_folder else [])]
+    for folder in folders:
+        if (folder / name).is_file():
+            try:
+                load_network(folder / name)
+                return folder / name
+            except (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError) as error:
+                say(f"{folder / name} cannot be read ({type(error).__name__}): training it again")
+
+    images, labels = dataset.pixels("train")
+    if not len(images):
+        raise UserError(f"--data {dataset.path}: no images in the split train; import the images again")
+    started = time.perf_counter()
+    batch_size = min(int(str(RECIPE["batch_size"])), len(images))
+    with limited_threads(threads):
+        fitted = fit_classifier(
+            images,
+            labels,
+            config=Classifier.Config(**{**RECIPE, "batch_size": batch_size}),  # type: ignore[arg-type]
+            num_classes=len(dataset.classes),
+            validation=dataset.pixels("validation"),
+        )
+    problem: OSError | None = None
+    for folder in folders:
+        try:
+            save_classifier(folder / name, fitted.model, dataset.classes)
+        except OSError as error:  # a read-only data set is fine as long as there is another place
+            problem = error
+            continue
+        accuracy = fitted.validation_accuracy
+        judged = "" if accuracy is None else f" (validation accuracy {accuracy:.3f})"
+        say(f"scoring network trained in {time.perf_counter() - started:.0f} s{judged}: {folder / name}")
+        return folder / name
+    raise UserError(
+        f"--data {dataset.path}: the scoring network cannot be written there ({problem}); copy the data set"
+    )
+
+
+def load_scoring_network(path: Path, device: str = "cpu") -> ScoringNetwork:
+    """The network of a file of `ensure_scoring_network`."""
+    return ScoringNetwork(load_network(path, device))
+
+
+class FrechetScorer:
+    """`score(images, labels)`: the joint Frechet distance to the validation split; lower is better.
+
+    `labels` (N,) are those to generate images for: the validation split's, repeated until there are at least 256, so
+    that the classes are as frequent and n is fixed.
+    """
+
+    def __init__(self, dataset: Dataset, network: ScoringNetwork) -> None:
+        """Raises UserError when the data set has no validation images."""
+        images, validation_labels = dataset.pixels("validation")
+        if not len(images):
+            raise UserError(
+                f"--data {dataset.path}: no images in the split validation, which a search is ranked by; "
+                "import the images with --validation 0.1"
+            )
+        self.network = network
+        self.num_classes = len(dataset.classes)
+        features = network.features(images)
+        # Features that hardly vary must not be blown up.
+        self.scale = np.maximum(features.std(axis=0), 1e-2 * max(float(features.std(axis=0).max()), 1e-6))
+        self.reference = features / self.scale
+        self.reference_labels = validation_labels
+        labels = np.tile(validation_labels, -(-MIN_GENERATED // len(validation_labels)))
+        if len(labels) > MAX_GENERATED:
+            labels = np.random.default_rng(0).choice(labels, MAX_GENERATED, replace=False)
+        self.labels: np.ndarray = labels
+
+    def score(self, images: np.ndarray, labels: np.ndarray) -> float:
+        """The distance of generated images (N, C, H, W) uint8 with the labels that they were generated for."""
+        features = self.network.features(images) / self.scale
+        return joint_frechet(self.reference, self.reference_labels, features, labels, self.num_classes)

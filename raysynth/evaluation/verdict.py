@@ -1,0 +1,159 @@
+"""The verdict: do the synthetic images help, by how much, and how sure is that?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from raysynth.evaluation.intervals import Difference, bootstrap_difference
+
+# A sign test at 5 % needs six differing groups that all point the same way; fewer prove nothing.
+MIN_DIFFERING_GROUPS = 6
+# Standard errors at which a two-sided 5 % test finds a difference in 80 % of cases.
+DETECTABLE_STANDARD_ERRORS = 1.96 + 0.84
+
+Conclusion = Literal["helps", "hurts", "cannot tell"]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is compared with what: `candidate` with the best of `baselines` (values of `trained_on`)."""
+
+    synthetic: str
+    kind: Literal["generated", "mixed"]
+    candidate: str
+    baselines: Sequence[str]
+
+
+@dataclass(frozen=True)
+class VerdictItem:
+    """One comparison on the real test images; accuracies and differences are fractions, means over seeds."""
+
+    synthetic: str
+    kind: Literal["generated", "mixed"]
+    accuracy: float
+    baseline: str
+    baseline_accuracy: float
+    difference: float
+    low: float
+    high: float
+    conclusion: Conclusion
+    smallest_detectable: float
+    num_seeds: int
+    num_test_images: int
+    sentence: str
+
+
+def verdict(
+    predictions: pd.DataFrame,
+    comparisons: Sequence[Comparison],
+    *,
+    leakage: Mapping[str, Any],
+    warnings: Sequence[str] = (),
+) -> dict[str, Any]:
+    """`{"sentence": ..., "items": [...]}` from the predictions; `leakage` has the keys status and num_test.
+
+    `warnings` are what else the reader of the sentence must know, e.g. that a synthetic set holds test images.
+
+    Of several baselines the one with the best mean validation accuracy is taken, so that the choice owes nothing
+    to the test split; where there are no validation images, the one with the best test accuracy, which can only
+    make it harder for a mix to help.
+    """
+    accuracies = _mean_accuracies(predictions)
+    test = predictions[predictions["split"] == "test"]
+    items = [_compare(test, accuracies, comparison) for comparison in comparisons]
+    notes = list(warnings)
+    if leakage["status"] == "leaky":
+        notes.insert(0, f"on a leaky split ({leakage['num_test']} test images have a twin in another split)")
+    # The question is whether images help beside real ones: mixes come first.
+    ordered = sorted(items, key=lambda item: item.kind != "mixed")
+    sentence = "; ".join([*(item.sentence for item in ordered), *notes]) + "."
+    return {"sentence": sentence[:1].upper() + sentence[1:], "items": [asdict(item) for item in items]}
+
+
+def _mean_accuracies(predictions: pd.DataFrame) -> dict[tuple[str, str], float]:
+    """(trained_on, split) -> mean accuracy over seeds."""
+    right = predictions["label"] == predictions["predicted"]
+    means = right.groupby([predictions["trained_on"], predictions["split"]], observed=True).mean()
+    return {(str(key[0]), str(key[1])): float(mean) for key, mean in zip(means.index, means, strict=True)}
+
+
+def _compare(test: pd.DataFrame, accuracies: dict[tuple[str, str], float], comparison: Comparison) -> VerdictItem:
+    has_validation = (comparison.baselines[0], "validation") in accuracies
+    judged_on = "validation" if has_validation else "test"
+    baseline = max(comparison.baselines, key=lambda name: accuracies[name, judged_on])
+    candidate_right, groups = _correctness(test, comparison.candidate)
+    baseline_right, _ = _correctness(test, baseline)
+    num_seeds = min(candidate_right.shape[1], baseline_right.shape[1])
+    found = bootstrap_difference((candidate_right - baseline_right)[:, :num_seeds], groups)
+    num_groups = len(np.unique(groups))
+    detectable = max(DETECTABLE_STANDARD_ERRORS * found.standard_error, MIN_DIFFERING_GROUPS / num_groups)
+    item = VerdictItem(
+        synthetic=comparison.synthetic,
+        kind=comparison.kind,
+        accuracy=float(candidate_right.mean()),
+        baseline=baseline,
+        baseline_accuracy=float(baseline_right.mean()),
+        difference=found.mean,
+        low=found.low,
+        high=found.high,
+        conclusion=conclude(found),
+        smallest_detectable=min(1.0, detectable),
+        num_seeds=num_seeds,
+        num_test_images=len(groups),
+        sentence="",
+    )
+    return VerdictItem(**{**asdict(item), "sentence": _sentence(item)})
+
+
+def conclude(difference: Difference) -> Conclusion:
+    """What a difference allows to say: nothing, unless its interval excludes zero and enough groups differ."""
+    if difference.num_differing_groups < MIN_DIFFERING_GROUPS or difference.low <= 0 <= difference.high:
+        return "cannot tell"
+    return "helps" if difference.mean > 0 else "hurts"
+
+
+def _correctness(test: pd.DataFrame, trained_on: str) -> tuple[np.ndarray, np.ndarray]:
+    """Right (1.0) or wrong (0.0), (N test images, S seeds), and the images' groups (N,)."""
+    rows = test[test["trained_on"] == trained_on]
+    rows = rows.assign(right=(rows["label"] == rows["predicted"]).astype(float))
+    table = rows.pivot(index="image_id", columns="seed", values="right").sort_index()
+    groups = rows.drop_duplicates("image_id").set_index("image_id")["group"].loc[table.index]
+    return table.to_numpy(), groups.astype(str).to_numpy()
+
+
+def _sentence(item: VerdictItem) -> str:
+    """One clause without a full stop, e.g. for joining with others."""
+    subject, claims = {
+        "mixed": (
+            f"adding the synthetic images {item.synthetic} to the real ones",
+            {"helps": "helps", "hurts": "hurts", "cannot tell": "makes no difference that this test can tell"},
+        ),
+        "generated": (
+            f"training on {item.synthetic} alone",
+            {
+                "helps": "is better than training on real images",
+                "hurts": "is worse than training on real images",
+                "cannot tell": "cannot be told from training on real images",
+            },
+        ),
+    }[item.kind]
+    seeds = f"{item.num_seeds} seeds" if item.num_seeds > 1 else "1 seed, whose own variation is not in the interval"
+    doubt = ""
+    if item.conclusion == "cannot tell":
+        doubt = f", and a difference below about {_points(item.smallest_detectable)} points would go unseen"
+    interval = f"{_points(item.low, signed=True)} to {_points(item.high, signed=True)}"
+    return (
+        f"{subject} {claims[item.conclusion]}: test accuracy {item.accuracy:.3f} against {item.baseline_accuracy:.3f} "
+        f"for training on {item.baseline!r}, difference {_points(item.difference, signed=True)} points "
+        f"(95 % interval {interval}; {seeds}, {item.num_test_images} test images{doubt})"
+    )
+
+
+def _points(fraction: float, *, signed: bool = False) -> str:
+    """A fraction as percentage points."""
+    return f"{100 * fraction:{'+' if signed else ''}.1f}"

@@ -1,0 +1,115 @@
+"""What a trainable model offers the training loop, and what a family of generators adds to it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from raysynth.config import Config
+from raysynth.models.context import Context
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as MatplotlibFigure
+
+Metrics = dict[str, Tensor | float]
+
+
+class TrainingConfig(Config):
+    """The options that every trainable model has."""
+
+    batch_size: int = Field(default=64, gt=0, description="images in a step, over all workers")
+    seed: int = Field(default=0, ge=0, description="seed of everything random")
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of a training, e.g. *frozen* then *unfrozen*; most families have one."""
+
+    name: str
+    num_epochs: int
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure of a family for the report. `name` is safe for files; `caption` says what is seen."""
+
+    name: str
+    title: str
+    caption: str
+    figure: MatplotlibFigure
+
+
+class Model(ABC):
+    """Something that the loop can train: it owns its networks, losses and optimisers.
+
+    Images are (N, C, H, W) float in [-1, 1] and labels (N,) int64, both on `context.device`; a batch is this
+    worker's share of the global batch. Everything random comes from `context`.
+    """
+
+    class Config(TrainingConfig):
+        """The options of this model; a subclass nests its own."""
+
+    config: TrainingConfig
+
+    def __init__(self, config: TrainingConfig, *, shape: tuple[int, ...], num_classes: int, context: Context) -> None:
+        self.config = config
+        self.shape = shape
+        self.num_classes = num_classes
+        self.context = context
+
+    @abstractmethod
+    def train_step(self, images: Tensor, labels: Tensor) -> Metrics:
+        """Learn from one batch; scalar metrics of this step (a missing key means: not this step)."""
+
+    def validate(self, images: Tensor, labels: Tensor) -> Metrics:
+        """Scalar metrics of one batch of the validation split, nothing learnt. None by default."""
+        return {}
+
+    @abstractmethod
+    def state_dict(self) -> dict[str, Any]:
+        """Networks, averages and optimisers: tensors and plain values only."""
+
+    @abstractmethod
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state_dict()`."""
+
+    def phases(self, num_epochs: int) -> list[Phase]:
+        """How `num_epochs` epochs are divided."""
+        return [Phase("train", num_epochs)]
+
+    def start_phase(self, phase: Phase) -> None:
+        """Called before the first epoch of a phase, after a resume too."""
+
+
+class Family(Model):
+    """A kind of generative model. One file adds one: subclass, nest a `Config`, decorate with `@register`."""
+
+    class Config(TrainingConfig):
+        """The options of a family: those of every training, and when its samples are looked at."""
+
+        sample_every: int = Field(default=0, ge=0, description="epochs between sample grids; 0: ten in a run")
+        score_every: int = Field(default=1, gt=0, description="epochs between Frechet scores")
+        checkpoint_every: int = Field(default=1, gt=0, description="epochs between checkpoints")
+
+    config: Config
+    name: ClassVar[str]
+    summary: ClassVar[str]  # one line for lists
+
+    @abstractmethod
+    @torch.no_grad()
+    def sample(self, labels: Tensor, seeds: Tensor) -> Tensor:
+        """Images (N, C, H, W) float in [-1, 1] for labels (N,) and seeds (N,), from the averaged networks.
+
+        Each image is a function of its label and its seed alone.
+        """
+
+    @classmethod
+    def figures(cls, run: Path) -> list[Figure]:
+        """Figures of a run folder that are particular to this family."""
+        return []

@@ -1,0 +1,154 @@
+"""What an evaluation folder holds, read for a report: `evaluation.json` and the tables beside it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from raysynth.errors import UserError
+
+FORMAT = 1
+SCORES = (
+    "accuracy",
+    "recall_micro",
+    "recall_macro",
+    "precision_micro",
+    "precision_macro",
+    "f1_micro",
+    "f1_macro",
+)
+# Columns that hold names; a class may be called `1`, `NA` or `none`. All other columns are numbers.
+NAMES = ("trained_on", "split", "class", "label", "predicted", "synthetic", "source", "channel")
+_INTERVAL = ("accuracy_low", "accuracy_high")
+TABLES: dict[str, tuple[str, ...]] = {
+    "scores": ("trained_on", "split", "seed", "steps", "n", *SCORES, *_INTERVAL),
+    "scores_summary": (
+        *("trained_on", "split", "steps", "n", "num_seeds", *_INTERVAL),
+        *(f"{score}_{statistic}" for score in SCORES for statistic in ("mean", "std")),
+    ),
+    "class_scores": ("trained_on", "split", "seed", "class", "n", "recall", "precision", "f1"),
+    "confusion": ("trained_on", "split", "seed", "label", "predicted", "count"),
+    "label_counts": ("trained_on", "split", "seed", "class", "real", "predicted"),
+    "ks": ("synthetic", "class", "channel", "statistic", "wasserstein"),
+    "histograms": ("source", "class", "channel", "intensity", "count"),
+}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """An evaluation folder in memory. A table that is missing is empty, and `notes` says so."""
+
+    path: Path
+    content: dict[str, Any]
+    tables: dict[str, pd.DataFrame]
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def real(self) -> dict[str, Any]:
+        return self.content.get("real") or {}
+
+    @property
+    def synthetic(self) -> list[dict[str, Any]]:
+        return self.content.get("synthetic") or []
+
+    @property
+    def classes(self) -> list[str]:
+        return [str(name) for name in self.real.get("classes") or []]
+
+    @property
+    def seeds(self) -> list[int]:
+        return self.content.get("seeds") or []
+
+    @property
+    def trained_on(self) -> list[str]:
+        """Every training set in the order of the evaluation: real ones first."""
+        trainings = [str(training.get("trained_on")) for training in self.content.get("trainings") or []]
+        return list(dict.fromkeys([*trainings, *self.tables["scores_summary"]["trained_on"]]))
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """`real`, `synthetic` or `mixed` for every training set."""
+        known = {str(t.get("trained_on")): str(t.get("kind")) for t in self.content.get("trainings") or []}
+        prefixes = {"generated:": "synthetic", "mixed:": "mixed"}
+        return {
+            name: known[name]
+            if known.get(name) in ("real", "synthetic", "mixed")
+            else prefixes.get(name.split(" ")[0], "real")
+            for name in self.trained_on
+        }
+
+    def table(self, name: str, **equal: str) -> pd.DataFrame:
+        """Rows of a table whose columns have these values, e.g. `split="test"`."""
+        rows = self.tables[name]
+        for column, value in equal.items():
+            rows = rows[rows[column] == value]
+        return rows
+
+    def locate(self, path: str | None) -> Path | None:
+        """The folder that a path in `evaluation.json` means, or None when it is no longer there."""
+        if not path:
+            return None
+        places = (Path(path), self.path / path)
+        return next((place for place in places if place.is_dir()), None)
+
+
+def load_evaluation(path: Path) -> Evaluation:
+    """Read an evaluation folder.
+
+    Raises UserError when it has no readable `evaluation.json`; anything else that is missing becomes a note.
+    """
+    file = path / "evaluation.json"
+    if not file.is_file():
+        inside = sorted(path.glob("*/evaluation.json")) if path.is_dir() else []
+        remedy = f"did you mean {inside[-1].parent}?" if inside else "make one with `raysynth evaluate`"
+        place = "in this folder" if path.is_dir() else "there, it is not a folder"
+        raise UserError(f"EVALUATION {path}: no evaluation.json {place}; {remedy}")
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        message = " ".join(str(error).split())
+        raise UserError(
+            f"EVALUATION {path}: evaluation.json cannot be read ({message}); run `raysynth evaluate` again"
+        ) from error
+    found = content.get("format") if isinstance(content, dict) else None
+    if found != FORMAT:
+        raise UserError(
+            f"EVALUATION {path}: evaluation format {found}, this version reads {FORMAT}; "
+            "run `raysynth evaluate` again"
+        )
+    notes: list[str] = []
+    tables = {name: _read_table(path / f"{name}.csv", columns, notes) for name, columns in TABLES.items()}
+    for name in ("ks", "histograms"):
+        tables[name]["channel"] = _name_channels(tables[name]["channel"])
+    return Evaluation(path, content, tables, notes)
+
+
+def _name_channels(channels: pd.Series) -> pd.Series:
+    """Channels that are counted, named."""
+    numbers = sorted(set(channels))
+    names = {("0",): ("grey",), ("0", "1", "2"): ("red", "green", "blue")}.get(tuple(numbers), numbers)
+    return channels.replace(dict(zip(numbers, names, strict=True)))
+
+
+def _read_table(file: Path, columns: tuple[str, ...], notes: list[str]) -> pd.DataFrame:
+    try:
+        table = pd.read_csv(file, dtype=str, keep_default_na=False)
+    except FileNotFoundError:
+        notes.append(f"{file.name} is missing from the evaluation: what rests on it is not shown.")
+        table = pd.DataFrame(columns=list(columns), dtype=str)
+    except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
+        notes.append(f"{file.name} cannot be read ({error}): what rests on it is not shown.")
+        table = pd.DataFrame(columns=list(columns), dtype=str)
+    if missing := [column for column in columns if column not in table]:
+        notes.append(f"{file.name} has no column {', '.join(missing)}.")
+    table = table.reindex(columns=list(columns))
+    for column in columns:
+        if column in NAMES:
+            table[column] = table[column].fillna("").astype(str)
+        else:
+            table[column] = pd.to_numeric(table[column], errors="coerce")
+    return table

@@ -1,0 +1,187 @@
+"""Images side by side, and the distributions of their intensities."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from raysynth.data.dataset import Dataset
+from raysynth.report.style import (
+    GENERATED,
+    INK,
+    MUTED,
+    PIXELS_PER_INCH,
+    REAL,
+    clear_axis,
+    house_style,
+    new_figure,
+    plain,
+)
+
+MAX_PANELS = 24
+GAP = 2  # pixels between the images of a strip
+
+
+def choose_images(dataset: Dataset, class_name: str, split: str, num_images: int) -> np.ndarray:
+    """Up to `num_images` images (N, C, H, W) uint8 of a class, spread evenly over the order of the data set."""
+    import pyarrow.dataset as arrow  # reads only the rows that are asked for
+
+    label = dataset.classes.index(class_name)
+    wanted = (arrow.field("split") == split) & (arrow.field("label") == label)
+    source = arrow.dataset(dataset.images_folder)
+    count = source.count_rows(filter=wanted)
+    rows = np.unique(np.linspace(0, max(count - 1, 0), num_images).astype(int))[:count]
+    table = source.scanner(columns=["image"], filter=wanted).take(rows)
+    return np.asarray(table["image"].combine_chunks().to_numpy_ndarray()) if count else np.zeros((0, *dataset.shape), np.uint8)
+
+
+def join_images(images: np.ndarray, columns: int) -> np.ndarray:
+    """Images (N, C, H, W) uint8 as one picture (C, H', W') of rows of `columns`, white between them."""
+    num_images, channels, height, width = images.shape
+    rows = ceil(num_images / columns)
+    picture = np.full((channels, rows * (height + GAP) - GAP, columns * (width + GAP) - GAP), 255, np.uint8)
+    for place, image in enumerate(images):
+        top, left = (place // columns) * (height + GAP), (place % columns) * (width + GAP)
+        picture[:, top : top + height, left : left + width] = image
+    return picture
+
+
+def draw_grid(images: np.ndarray, labels: np.ndarray, classes: Sequence[str], per_class: int = 8) -> Figure:
+    """Images (N, C, H, W) uint8 with labels (N,): one row a class, its name beside it, `per_class` images each.
+
+    A class without images keeps an empty row.
+    """
+    _, channels, height, width = images.shape
+    rows = []
+    for label in range(len(classes)):
+        row = np.full((per_class, channels, height, width), 255, dtype=np.uint8)
+        chosen = images[labels == label][:per_class]
+        row[: len(chosen)] = chosen
+        rows.append(row)
+    picture = join_images(np.concatenate(rows), per_class)
+    scale = max(1, round(64 / height)) / PIXELS_PER_INCH
+    names = [plain(name, 24) for name in classes]
+    margin = 0.3 + 0.085 * max(map(len, names), default=0)
+    with house_style():
+        size = (margin + picture.shape[2] * scale + 0.1, picture.shape[1] * scale + 0.2)
+        figure = Figure(figsize=size, facecolor="white")
+        axes = figure.add_axes((margin / size[0], 0.1 / size[1], 1 - (margin + 0.1) / size[0], 1 - 0.2 / size[1]))
+        axes.imshow(_for_imshow(picture), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        axes.set_yticks([(height + GAP) * row + height / 2 for row in range(len(classes))], names)
+        axes.set_xticks([])
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+    return figure
+
+
+def _for_imshow(picture: np.ndarray) -> np.ndarray:
+    return np.moveaxis(picture, 0, -1) if len(picture) == 3 else picture[0]
+
+
+def draw_intensities(histograms: pd.DataFrame, ks: pd.DataFrame, synthetic: str, channels: Sequence[str]) -> Figure:
+    """Pixel intensities of all real train images and of a synthetic set: histogram, and cumulated with the KS gap."""
+    rows = len(channels)
+    with house_style():
+        figure = new_figure(0.5 + 2.5 * rows)
+        for row, channel in enumerate(channels):
+            real, made = (shares(histograms, source, "all", channel) for source in ("real", synthetic))
+            left, right = figure.add_subplot(rows, 2, 2 * row + 1), figure.add_subplot(rows, 2, 2 * row + 2)
+            _draw_histogram(left, real, made, zero_note=True)
+            left.set_title(plain(f"{channel}: histogram"))
+            left.set_ylabel("% of pixels")
+            statistic = ks[(ks["synthetic"] == synthetic) & (ks["class"] == "all") & (ks["channel"] == channel)]
+            _draw_cumulated(right, real, made, None if statistic.empty else float(statistic["statistic"].iloc[0]))
+            right.set_title(plain(f"{channel}: cumulated"))
+            if row == rows - 1:
+                left.set_xlabel("intensity, 0 to 255")
+                right.set_xlabel("intensity, 0 to 255")
+        figure.legend(handles=_marks(synthetic), loc="outside upper right", ncols=2)
+    return figure
+
+
+def draw_class_intensities(
+    histograms: pd.DataFrame, synthetic: str, classes: Sequence[str], channels: Sequence[str]
+) -> Figure:
+    """The histograms of `draw_intensities` for each class (and channel) on its own, at most 24 of them."""
+    panels = [(name, channel) for channel in channels for name in classes][:MAX_PANELS]
+    columns = min(4, len(panels))
+    rows = ceil(len(panels) / columns)
+    with house_style():
+        figure = new_figure(0.5 + 1.75 * rows)
+        for place, (name, channel) in enumerate(panels):
+            axes = figure.add_subplot(rows, columns, place + 1)
+            real, made = (shares(histograms, source, name, channel) for source in ("real", synthetic))
+            _draw_histogram(axes, real, made, zero_note=False)
+            axes.set_title(plain(name if len(channels) == 1 else f"{name}, {channel}", 28))
+            if place % columns == 0:
+                axes.set_ylabel("% of pixels")
+        figure.legend(handles=_marks(synthetic), loc="outside upper right", ncols=2)
+    return figure
+
+
+def shares(histograms: pd.DataFrame, source: str, class_name: str, channel: str) -> np.ndarray:
+    """Share of pixels at each intensity, (256,); zeros when nothing was counted."""
+    chosen = histograms[
+        (histograms["source"] == source)
+        & (histograms["class"] == class_name)
+        & (histograms["channel"] == channel)
+        & histograms["intensity"].between(0, 255)
+    ]
+    counts = np.bincount(chosen["intensity"].astype(int), weights=chosen["count"].fillna(0), minlength=256)
+    return counts / counts.sum() if counts.sum() else counts
+
+
+def _draw_histogram(axes: Axes, real: np.ndarray, made: np.ndarray, *, zero_note: bool) -> None:
+    # Four intensities a step: single ones are jagged where resizing or a network leaves gaps.
+    real, made = (100 * part.reshape(64, 4).sum(axis=1) for part in (real, made))
+    edges = np.arange(0, 257, 4)
+    axes.stairs(real, edges, fill=True, color=REAL, alpha=0.28)
+    axes.stairs(real, edges, color=REAL, linewidth=1.1)
+    axes.stairs(made, edges, color=GENERATED, linewidth=1.5)
+    # A black background holds so many pixels that the rest would lie flat: its bar leaves the picture.
+    rest = np.concatenate([real[1:-1], made[1:-1]])
+    top = max(1.25 * float(np.max(rest)), 1e-3)
+    highest = max(float(real.max()), float(made.max()))
+    cut = highest > 1.6 * top
+    axes.set_ylim(0, top if cut else max(1.08 * highest, 1e-3))
+    axes.set_xlim(-2, 258)
+    axes.set_xticks([0, 64, 128, 192, 255])
+    clear_axis(axes, grid="y")
+    if cut and zero_note:
+        dark, place, side = (0, 0.03, "left") if max(real[0], made[0]) >= max(real[-1], made[-1]) else (-1, 0.97, "right")
+        span = "0 to 3" if dark == 0 else "252 to 255"
+        note = f"off the scale at {span}: real {real[dark]:.0f} %, synthetic {made[dark]:.0f} %"
+        axes.text(place, 0.97, note, transform=axes.transAxes, ha=side, va="top", color=MUTED, fontsize=8.5)
+
+
+def _draw_cumulated(axes: Axes, real: np.ndarray, made: np.ndarray, statistic: float | None) -> None:
+    intensities = np.arange(256)
+    real, made = 100 * np.cumsum(real), 100 * np.cumsum(made)
+    axes.step(intensities, real, where="post", color=REAL, linewidth=1.5)
+    axes.step(intensities, made, where="post", color=GENERATED, linewidth=1.5)
+    if real.any() and made.any():
+        widest = int(np.argmax(np.abs(real - made)))
+        axes.plot([widest, widest], [real[widest], made[widest]], color=INK, linewidth=2, solid_capstyle="butt")
+        gap = abs(real[widest] - made[widest]) / 100 if statistic is None else statistic
+        side = "left" if widest < 150 else "right"
+        note = f"  KS {gap:.3f} at {widest}  "
+        axes.text(widest, (real[widest] + made[widest]) / 2, note, ha=side, va="center", fontweight="bold")
+    axes.set_ylim(0, 103)
+    axes.set_xlim(-2, 258)
+    axes.set_xticks([0, 64, 128, 192, 255])
+    axes.set_ylabel("% of pixels up to")
+    clear_axis(axes, grid="y")
+
+
+def _marks(synthetic: str) -> list[Patch | Line2D]:
+    return [
+        Patch(facecolor=REAL, alpha=0.4, label="real, train"),
+        Line2D([], [], color=GENERATED, linewidth=1.5, label=plain(synthetic)),
+    ]

@@ -1,0 +1,73 @@
+"""Checkpoints: tensors and plain values, complete or absent, read with `weights_only=True`."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from raysynth.errors import TrainingStopped, UserError
+
+NUM_KEPT = 2
+
+
+def save_checkpoint(folder: Path, epoch: int, state: dict[str, Any]) -> Path:
+    """Write `folder/epoch_00001.pt` and remove all but the newest `NUM_KEPT`.
+
+    The file is written beside its place, flushed to disk and renamed, and older ones go only after that, so a crash
+    never leaves a broken one as the newest. Raises TrainingStopped when a weight is not finite.
+    """
+    for name, tensor in _tensors(state):
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise TrainingStopped(f"epoch {epoch}: {name} is not finite after the last step, so it was not saved")
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"epoch_{epoch:05d}.pt"
+    partial_path = folder / f".{path.name}.partial-{os.getpid()}"
+    with partial_path.open("wb") as file:
+        torch.save({"epoch": epoch, **state}, file)
+        file.flush()
+        os.fsync(file.fileno())
+    partial_path.rename(path)
+    for old in checkpoint_paths(folder)[:-NUM_KEPT]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def load_newest_checkpoint(folder: Path, device: torch.device | str = "cpu") -> dict[str, Any] | None:
+    """The newest checkpoint that can be read, or None where there is none.
+
+    A broken one (cut short by a full disk, say) is passed over for the one before it. Raises UserError when there
+    are checkpoints and none can be read.
+    """
+    paths = checkpoint_paths(folder)
+    problem: Exception | None = None
+    for path in reversed(paths):
+        try:
+            state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+            return state
+        except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+            problem = error
+    if problem is not None:
+        raise UserError(f"{folder}: none of its {len(paths)} checkpoints can be read ({problem}); train again")
+    return None
+
+
+def checkpoint_paths(folder: Path) -> list[Path]:
+    """Complete checkpoints, oldest first."""
+    return sorted(folder.glob("epoch_*.pt"))
+
+
+def _tensors(value: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
+    if isinstance(value, Tensor):
+        yield name, value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _tensors(item, f"{name}.{key}" if name else str(key))
+    elif isinstance(value, (list, tuple)):
+        for index, item in enumerate(value):
+            yield from _tensors(item, f"{name}[{index}]")

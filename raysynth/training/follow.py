@@ -1,0 +1,62 @@
+"""Prints a run's epochs as they end, by watching its metrics.csv: the same wherever its workers are."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from raysynth.training.loop import Row
+from raysynth.training.run_folder import RunFolder
+
+POLL_S = 0.3
+
+
+@contextmanager
+def following(run: RunFolder, say: Callable[[str], None]) -> Iterator[None]:
+    """While the block runs, say a line for each new epoch of `run`."""
+    num_epochs = run.settings()["epochs"]
+    done = threading.Event()
+    seen = len(run.history())
+    if seen:
+        say(f"going on after epoch {seen}")
+
+    def say_new() -> None:
+        nonlocal seen
+        history = run.history()
+        seen = min(seen, len(history))  # a resume cuts back to the newest checkpoint
+        for row in history[seen:]:
+            say(describe_epoch(row, num_epochs))
+        seen = len(history)
+
+    def watch() -> None:
+        while not done.wait(POLL_S):
+            say_new()
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
+        say_new()
+
+
+def describe_epoch(row: Row, num_epochs: int) -> str:
+    """One line on an epoch: its number, time left, speed, and the metrics."""
+    epoch = int(row["epoch"])
+    left_s = (num_epochs - epoch) * row["seconds"]
+    hidden = ("epoch", "seconds", "images_per_s", "score_seconds")
+    metrics = "  ".join(f"{name} {value:.4g}" for name, value in row.items() if name not in hidden)
+    return f"epoch {epoch}/{num_epochs}  {metrics}  {row['images_per_s']:.0f} images/s  {format_s(left_s)} left"
+
+
+def format_s(seconds: float) -> str:
+    """Seconds as `8 s`, `3 min 20 s` or `2 h 05 min`."""
+    total = round(seconds)
+    if total < 60:
+        return f"{total} s"
+    if total < 3600:
+        return f"{total // 60} min {total % 60:02d} s"
+    return f"{total // 3600} h {total % 3600 // 60:02d} min"

@@ -1,0 +1,138 @@
+"""The one training loop: for every family of generators, and for the classifiers that judge them."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from raysynth.data.batches import Batches, in_order
+from raysynth.errors import TrainingStopped
+from raysynth.models.context import Context
+from raysynth.models.family import Metrics, Model, Phase
+
+Row = dict[str, float]
+
+
+class Recorder(Protocol):
+    """Where a training is kept: asked once for where to go on, then told of every epoch (see `recorder.py`)."""
+
+    def restore(self, model: Model) -> list[Row]: ...
+
+    def record(self, model: Model, history: list[Row]) -> None: ...
+
+
+def run_epochs(
+    model: Model,
+    batches: Batches,
+    *,
+    context: Context,
+    num_epochs: int,
+    validation: tuple[np.ndarray, np.ndarray] | None = None,
+    recorder: Recorder | None = None,
+    score: Callable[[int], Row] | None = None,
+    report: Callable[[Row], None] | None = None,
+) -> list[Row]:
+    """Train `model` for `num_epochs` epochs in all and return one row of metrics an epoch.
+
+    `validation` is images (N, C, H, W) uint8 and labels; `recorder` keeps checkpoints and metrics (None: nothing is
+    kept); `score(epoch)` measures what a search ranks by; `report` tells Ray, once an epoch, on every worker.
+    Raises TrainingStopped at the first non-finite loss.
+    """
+    # 1. Go on where a stopped training ended; Ray is told again what it may have forgotten.
+    history = recorder.restore(model) if recorder else []
+    if report:
+        for known_row in history:
+            report(known_row)
+
+    first_epoch = len(history) + 1
+    for epoch in range(first_epoch, num_epochs + 1):
+        started = time.perf_counter()
+
+        # 2. Enter a phase, if one begins or goes on here.
+        phase, phase_begins = phase_at(model.phases(num_epochs), epoch)
+        if epoch in (first_epoch, phase_begins):
+            model.start_phase(phase)
+
+        # 3. One pass over the shuffled training images.
+        steps: list[Metrics] = []
+        for step, (images, labels) in enumerate(batches.epoch(epoch)):
+            context.at(epoch, step)
+            steps.append(model.train_step(images, labels))
+        metrics = mean_of_steps(steps, epoch)
+        train_s = time.perf_counter() - started
+
+        # 4. Look at the validation split.
+        if validation is not None:
+            context.at(epoch, batches.num_steps)
+            metrics |= validate(model, validation, batch_size=batches.batch_size, context=context)
+
+        # 5. One row for all workers; the scores are rank 0's, whose row is the one that is kept.
+        row: Row = {"epoch": float(epoch), **context.mean_over_workers(metrics)}
+        row["images_per_s"] = batches.num_steps * batches.batch_size / train_s
+        if score and context.rank == 0:
+            row |= score(epoch)
+        row["seconds"] = time.perf_counter() - started
+        history.append(row)
+
+        # 6. Keep it, then tell it.
+        if recorder and context.rank == 0:
+            recorder.record(model, history)
+        if report:
+            report(row)
+    return history
+
+
+def phase_at(phases: list[Phase], epoch: int) -> tuple[Phase, int]:
+    """The phase that an epoch (from 1) belongs to, and that phase's first epoch."""
+    first_epoch = 1
+    for phase in phases:
+        if epoch < first_epoch + phase.num_epochs:
+            return phase, first_epoch
+        first_epoch += phase.num_epochs
+    raise ValueError(f"epoch {epoch} is after the last phase")
+
+
+def mean_of_steps(steps: list[Metrics], epoch: int) -> Row:
+    """The mean of each metric over the steps that measured it.
+
+    Values stay on the device until here: reading each at once would make a GPU wait. Raises TrainingStopped naming
+    the first step at which a metric was not finite.
+    """
+    means: Row = {}
+    for name in dict.fromkeys(name for metrics in steps for name in metrics):
+        at = [step for step, metrics in enumerate(steps) if name in metrics]
+        values = torch.stack([torch.as_tensor(steps[step][name]).detach().float() for step in at]).double().cpu()
+        finite = torch.isfinite(values)
+        if not bool(finite.all()):
+            first = int((~finite).nonzero()[0])
+            raise TrainingStopped(
+                f"{name} became {values[first].item()} at epoch {epoch}, step {at[first] + 1} of {len(steps)}; "
+                "try a lower learning rate or a higher penalty_weight; the last good checkpoint is kept"
+            )
+        means[name] = values.mean().item()
+    return means
+
+
+def validate(
+    model: Model, images_and_labels: tuple[np.ndarray, np.ndarray], *, batch_size: int, context: Context
+) -> Row:
+    """The mean over images of what `model.validate` measures on the validation split."""
+    totals: dict[str, list[tuple[float, int]]] = {}
+    for images, labels in in_order(*images_and_labels, batch_size=batch_size, device=context.device):
+        for name, value in model.validate(images, labels).items():
+            number = value.item() if isinstance(value, Tensor) else float(value)
+            totals.setdefault(name, []).append((number, len(images)))
+    means = {
+        name: sum(value * count for value, count in values) / sum(count for _, count in values)
+        for name, values in totals.items()
+    }
+    for name, value in means.items():
+        if not math.isfinite(value):
+            raise TrainingStopped(f"{name} is {value} on the validation split; try a lower learning rate")
+    return means

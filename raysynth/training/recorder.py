@@ -1,0 +1,80 @@
+"""Keeps a training in its run folder: metrics.csv, TensorBoard, sample grids, checkpoints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from tensorboardX import SummaryWriter
+from tensorboardX.summary import hparams
+
+from raysynth.data.batches import to_uint8
+from raysynth.models.context import hash_seed
+from raysynth.models.family import Family, Model
+from raysynth.training.checkpoints import load_newest_checkpoint, save_checkpoint
+from raysynth.training.grid import write_grid
+from raysynth.training.loop import Row
+from raysynth.training.run_folder import RunFolder
+
+NUM_SAMPLES_PER_CLASS = 8
+NUM_GRIDS = 10  # of a whole run, where `sample_every` is 0
+
+
+class RunRecorder:
+    """The loop's recorder for one run. Only rank 0 records; every worker restores.
+
+    Order matters for a crash: a checkpoint is complete before metrics.csv names its epoch, and on resume the metrics
+    are cut back to the newest checkpoint, so that both always tell the same story.
+    """
+
+    def __init__(self, run: RunFolder, family: Family, *, num_epochs: int) -> None:
+        self.run = run
+        self.config = family.config
+        self.num_epochs = num_epochs
+        self.writer: SummaryWriter | None = None
+
+    def restore(self, model: Model) -> list[Row]:
+        """Load the newest checkpoint, if there is one; the history up to it."""
+        state = load_newest_checkpoint(self.run.checkpoints, model.context.device)
+        if state is None:
+            return []
+        model.load_state_dict(state["model"])
+        return [row for row in self.run.history() if row["epoch"] <= state["epoch"]]
+
+    def record(self, model: Model, history: list[Row]) -> None:
+        """Keep the newest epoch of `history`."""
+        assert isinstance(model, Family)
+        row = history[-1]
+        epoch = int(row["epoch"])
+        last = epoch == self.num_epochs
+        if last or epoch % model.config.checkpoint_every == 0:
+            save_checkpoint(self.run.checkpoints, epoch, {"model": model.state_dict()})
+        self.run.write_history(history)
+        self.run.write_status("finished" if last else "running", epoch)
+        if last or epoch % (model.config.sample_every or max(1, self.num_epochs // NUM_GRIDS)) == 0:
+            self._write_samples(model, epoch)
+        self._write_events(row, epoch)
+
+    def _write_samples(self, family: Family, epoch: int) -> None:
+        """A grid with one row a class, from the same seeds each time, so that grids of two epochs can be compared."""
+        labels = torch.arange(family.num_classes).repeat_interleave(NUM_SAMPLES_PER_CLASS)
+        seeds = torch.tensor([hash_seed("grid", index) for index in range(len(labels))])
+        images = to_uint8(family.sample(labels, seeds)).cpu().numpy()
+        write_grid(self.run.samples / f"epoch_{epoch:05d}.png", images, num_columns=NUM_SAMPLES_PER_CLASS)
+
+    def _write_events(self, row: Row, epoch: int) -> None:
+        if self.writer is None:
+            # purge_step hides the events of epochs that a stopped training had logged and that are trained again
+            self.writer = SummaryWriter(str(self.run.path), purge_step=epoch)
+            settings: dict[str, Any] = self.config.model_dump()
+            plain = {k: v if isinstance(v, (bool, int, float, str)) else str(v) for k, v in settings.items()}
+            for summary in hparams(plain, {"frechet": 0.0}):
+                self.writer.file_writer.add_summary(summary)
+        for name, value in row.items():
+            if name != "epoch":
+                self.writer.add_scalar(name, value, epoch)
+        self.writer.flush()
+
+    def close(self) -> None:
+        if self.writer is not None:
+            self.writer.close()

@@ -1,0 +1,136 @@
+"""The folder of a run, which explains itself: what was trained on what, its metrics, samples and checkpoints."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import secrets
+import subprocess
+import sys
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from raysynth.config import load_yaml
+from raysynth.data.dataset import Dataset
+from raysynth.errors import UserError
+
+
+def name_folder(parent: Path, prefix: str) -> Path:
+    """A new name `parent/<prefix>-<date>-<time>-<4 hex digits>` in which nothing stands yet."""
+    return parent / f"{prefix}-{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file that appears complete or not at all."""
+    partial_path = path.parent / f".{path.name}.partial-{os.getpid()}"
+    partial_path.write_text(text, encoding="utf-8")
+    partial_path.rename(path)
+
+
+def describe_environment() -> dict[str, Any]:
+    """Versions and code revision, for `environment.json`."""
+    packages = ("raysynth", "ray", "torch", "numpy", "scikit-learn", "scipy", "pandas", "pyarrow")
+    revision = subprocess.run(
+        ["git", "describe", "--always", "--dirty"],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return {
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "packages": {package: version(package) for package in packages},
+        "code_revision": revision.stdout.strip() or None,
+        "started": datetime.now().astimezone().isoformat(timespec="seconds"),
+    }
+
+
+def describe_dataset(dataset: Dataset) -> dict[str, Any]:
+    """What a run must know of its data to be generated from and judged without them."""
+    return {
+        "path": str(dataset.path.resolve()),
+        "name": dataset.name,
+        "fingerprint": dataset.fingerprint,
+        "shape": list(dataset.shape),
+        "classes": list(dataset.classes),
+        "train_counts": dataset.counts["train"],
+        "leakage": dataset.leakage.status,
+    }
+
+
+class RunFolder:
+    """Reading and writing a run. `config.yaml` says all that the training was asked; see `create`."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+
+    @classmethod
+    def create(
+        cls, path: Path, *, family: str, dataset: Dataset, num_epochs: int, config: dict[str, Any], **more: Any
+    ) -> RunFolder:
+        """Make the folder with `config.yaml` and `environment.json`; `config` is the family's complete config."""
+        path.mkdir(parents=True, exist_ok=True)
+        content = {
+            "family": family,
+            "epochs": num_epochs,
+            "config": config,
+            "data": describe_dataset(dataset),
+            **more,
+        }
+        write_text(path / "config.yaml", yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+        environment = describe_environment() | {"data_fingerprint": dataset.fingerprint, "seed": config["seed"]}
+        write_text(path / "environment.json", json.dumps(environment, indent=2) + "\n")
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: Path | str, option: str = "RUN") -> RunFolder:
+        """An existing run.
+
+        Raises UserError, naming `option`, when the folder is none.
+        """
+        if not (Path(path) / "config.yaml").is_file():
+            raise UserError(f"{option} {path}: not a run (no config.yaml in it); `raysynth train` makes one")
+        return cls(path)
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def samples(self) -> Path:
+        return self.path / "samples"
+
+    def settings(self) -> dict[str, Any]:
+        """`config.yaml`."""
+        content: dict[str, Any] = load_yaml(self.path / "config.yaml", "RUN")
+        return content
+
+    def history(self) -> list[dict[str, float]]:
+        """`metrics.csv`: one row an epoch; a metric that an epoch did not measure is missing from its row."""
+        file = self.path / "metrics.csv"
+        if not file.is_file():
+            return []
+        rows = pd.read_csv(file).to_dict("records")
+        return [{str(key): value for key, value in row.items() if pd.notna(value)} for row in rows]
+
+    def write_history(self, history: list[dict[str, float]]) -> None:
+        """Write `metrics.csv` whole."""
+        write_text(self.path / "metrics.csv", pd.DataFrame(history).to_csv(index=False))
+
+    def status(self) -> dict[str, Any]:
+        """`status.json`: `state` (new, running, finished, stopped or failed), `epoch`, `message`."""
+        file = self.path / "status.json"
+        if not file.is_file():
+            return {"state": "new", "epoch": 0, "message": ""}
+        content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        return content
+
+    def write_status(self, state: str, epoch: int, message: str = "") -> None:
+        write_text(self.path / "status.json", json.dumps({"state": state, "epoch": epoch, "message": message}) + "\n")

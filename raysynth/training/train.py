@@ -1,0 +1,239 @@
+"""`raysynth train`: one training of one family, by Ray Train over workers or in-process."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from raysynth.config import build_config
+from raysynth.data.dataset import Dataset, load_dataset
+from raysynth.data.default import default_dataset
+from raysynth.errors import TrainingStopped, UserError
+from raysynth.models.registry import get_family
+from raysynth.training.follow import following
+from raysynth.training.run_folder import RunFolder, name_folder
+
+DEFAULT_EPOCHS = 30
+Say = Callable[[str], None]
+
+
+def train(
+    family: str | None = None,
+    *,
+    data: Path | str | None = None,
+    epochs: int = DEFAULT_EPOCHS,
+    overrides: Mapping[str, Any] | None = None,
+    workers: int | None = None,
+    out: Path | str = "runs",
+    resume: Path | str | None = None,
+    dry_run: bool = False,
+    say: Say = print,
+) -> Path:
+    """Train a family and return its run folder.
+
+    `workers`: 0 is in-process; the default is the number of GPUs. `overrides` are config keys (`--set`). With
+    `resume`, goes on with that run as it was configured. Raises UserError before anything starts, and
+    TrainingStopped when the training cannot go on.
+    """
+    workers = default_workers() if workers is None else workers
+    if workers < 0:
+        raise UserError(f"--workers {workers}: want 0 (in-process) or more")
+    if resume is not None:
+        run = RunFolder.open(resume, "--resume")
+        settings = run.settings()
+        if family is not None and family != settings["family"]:
+            raise UserError(
+                f"--resume {resume}: is a run of {settings['family']}, not of {family}; leave the family out"
+            )
+        if overrides:
+            raise UserError(
+                f"--set {next(iter(overrides))}: a resumed run keeps its config; start a new run to change it"
+            )
+        if run.status()["state"] == "finished":
+            raise UserError(f"--resume {resume}: has finished all its {settings['epochs']} epochs; nothing to do")
+    else:
+        if family is None:
+            raise UserError("FAMILY: missing; name one, e.g. `raysynth train wcgan_gp`")
+        settings = plan_run(family, data, epochs, overrides or {}, workers, say)
+        run = RunFolder(name_folder(Path(out), family))
+    say(describe(settings, run, workers))
+    if dry_run:
+        return run.path
+    if resume is None:
+        create_run(run.path, settings, say=say)
+    execute(run, workers, say)
+    return run.path
+
+
+def plan_run(
+    family: str, data: Path | str | None, epochs: int, overrides: Mapping[str, Any], workers: int, say: Say
+) -> dict[str, Any]:
+    """All that a run will be, checked; nothing is written but the default data set, where `data` is None."""
+    if epochs < 1:
+        raise UserError(f"--epochs {epochs}: want 1 or more")
+    family_class = get_family(family, "FAMILY")
+    config = build_config(family_class.Config, overrides, origin="--set")
+    dataset = load_dataset(data) if data is not None else default_dataset(say)
+    check_fits(family, config.model_dump(), dataset, max(1, workers))
+    return {"family": family, "epochs": epochs, "config": config.model_dump(), "dataset": dataset}
+
+
+def check_fits(family: str, config: dict[str, Any], dataset: Dataset, world_size: int) -> None:
+    """Build the networks and one batch's plan once, so that a bad combination is refused here.
+
+    Raises UserError when the family cannot take these images, or the batch does not fit the split or the workers.
+    """
+    import numpy as np
+
+    from raysynth.data.batches import Batches
+    from raysynth.models.context import Context
+
+    for split in ("train", "validation"):
+        if dataset.num_images(split) == 0:
+            raise UserError(f"--data {dataset.path}: has no {split} images; import it with a {split} split")
+    family_class = get_family(family)
+    context = Context(world_size=world_size)
+    num_images = dataset.num_images("train")
+    family_config = family_class.Config(**config)
+    Batches(
+        np.zeros((num_images, 1), np.uint8), np.zeros(num_images), batch_size=family_config.batch_size, context=context
+    )
+    family_class(family_config, shape=dataset.shape, num_classes=len(dataset.classes), context=context)
+
+
+def create_run(path: Path, settings: dict[str, Any], *, scoring_network: Path | None = None, say: Say) -> RunFolder:
+    """Write a planned run's folder; the scoring network is trained first where it is not cached yet."""
+    from raysynth.cluster.session import num_cores
+    from raysynth.evaluation.frechet import ensure_scoring_network
+
+    dataset: Dataset = settings["dataset"]
+    if scoring_network is None:
+        scoring_network = ensure_scoring_network(
+            dataset, fallback_folder=path.parent / "scoring", num_threads=num_cores(), say=say
+        )
+    return RunFolder.create(
+        path,
+        family=settings["family"],
+        dataset=dataset,
+        num_epochs=settings["epochs"],
+        config=settings["config"],
+        scoring_network=str(scoring_network.resolve()),
+    )
+
+
+def execute(run: RunFolder, workers: int, say: Say) -> None:
+    """Train a run that stands in its folder, by Ray Train, printing its epochs as they end.
+
+    Raises TrainingStopped with the run's own reason when it could not go on.
+    """
+    with following(run, say):
+        try:
+            _fit(run, workers)
+        except KeyboardInterrupt:
+            raise
+        except Exception as error:
+            status = run.status()
+            if status["state"] == "failed":
+                raise TrainingStopped(f"{run.path}: {status['message']}") from error
+            raise
+    say(f"run: {run.path}")
+
+
+def _fit(run: RunFolder, workers: int) -> None:
+    from raysynth.cluster.session import prepare_environment, ray_session
+
+    prepare_environment()
+    num_threads = threads_per_worker(workers)
+    if workers == 0:
+        ray_trainer(run, workers, None, num_threads=num_threads).fit()
+        return
+    with ray_session(), tempfile.TemporaryDirectory(prefix="raysynth-train-") as storage:
+        ray_trainer(run, workers, storage, num_threads=num_threads).fit()
+
+
+def ray_trainer(
+    run: RunFolder,
+    workers: int,
+    storage: str | None,
+    *,
+    num_threads: int,
+    metric: str = "frechet",
+    callbacks: Sequence[Any] = (),
+) -> Any:
+    """Ray Train's trainer for one run; `workers` = 0 is its local mode, in this process.
+
+    `storage` is for Ray's own notes: all that lasts is in the run's folder.
+    """
+    import ray.train
+    from ray.train.torch import TorchTrainer
+    from ray.train.v2.api.config import LoggingConfig
+
+    return TorchTrainer(
+        train_on_ray_worker,
+        train_loop_config={"run": str(run.path.resolve()), "num_threads": num_threads, "metric": metric},
+        scaling_config=ray.train.ScalingConfig(num_workers=workers, use_gpu=num_gpus() > 0),
+        run_config=ray.train.RunConfig(
+            name=f"{run.path.parent.name}-{run.path.name}",
+            storage_path=storage,
+            failure_config=ray.train.FailureConfig(max_failures=2, controller_failure_limit=2),
+            logging_config=LoggingConfig(log_level="ERROR"),
+            callbacks=list(callbacks),
+        ),
+    )
+
+
+def train_on_ray_worker(job: dict[str, Any]) -> None:
+    """What Ray Train runs on each worker. `job` holds plain values: the run's path, threads, the search's metric."""
+    import ray.train
+    from ray.train.torch import get_device
+
+    from raysynth.training.worker import train_run
+    from raysynth.tuning.trial import carrying_forward
+
+    worker = ray.train.get_context()
+    train_run(
+        job["run"],
+        num_threads=job["num_threads"],
+        rank=worker.get_world_rank(),
+        world_size=worker.get_world_size(),
+        device=get_device(),
+        report=carrying_forward(job["metric"], lambda row: ray.train.report(dict(row))),
+    )
+
+
+def num_gpus() -> int:
+    """GPUs that torch can use on this machine."""
+    import torch
+
+    return torch.cuda.device_count()
+
+
+def default_workers() -> int:
+    """One worker a GPU; without GPUs 0, which is in-process."""
+    return num_gpus()
+
+
+def threads_per_worker(workers: int) -> int:
+    """Cores divided by workers: threads that fight for a core cost more than they give."""
+    from raysynth.cluster.session import num_cores
+
+    return max(1, num_cores() // max(1, workers))
+
+
+def describe(settings: dict[str, Any], run: RunFolder, workers: int) -> str:
+    """The plan in one line."""
+    data = settings.get("data") or {
+        "name": settings["dataset"].name,
+        "train_counts": settings["dataset"].counts["train"],
+        "shape": settings["dataset"].shape,
+    }
+    where = "in-process" if workers == 0 else f"{workers} workers"
+    side = " x ".join(str(size) for size in data["shape"])
+    num_images = sum(data["train_counts"].values())
+    config = ", ".join(f"{key}={value}" for key, value in settings["config"].items())
+    return (
+        f"{settings['family']}, {settings['epochs']} epochs, {where}, on {num_images} train images "
+        f"({side}) of {data['name']} -> {run.path}\n  {config}"
+    )

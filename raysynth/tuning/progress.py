@@ -1,0 +1,135 @@
+"""What a sweep shows while it runs: one live table on a terminal, a line an epoch elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ray.tune import Callback
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from raysynth.training.follow import format_s
+from raysynth.tuning.space import SearchSpace
+from raysynth.tuning.sweep_folder import SweepFolder, name_trials
+
+
+class SweepProgress(Callback):
+    """Ray Tune's callback that keeps the table, and each run's status, up to date.
+
+    Usable as a context manager around `Tuner.fit`. `interrupted` tells afterwards that some trials did not end.
+    """
+
+    def __init__(self, sweep: SweepFolder, space: SearchSpace, say: Callable[[str], None]) -> None:
+        self.sweep = sweep
+        self.space = space
+        self.say = say
+        self.trials = {trial.name: trial for trial in name_trials(space)}
+        self.status = dict.fromkeys(self.trials, "waiting")
+        self.rows: dict[str, dict[str, Any]] = {}
+        self.started = time.monotonic()
+        self.live: Live | None = None
+
+    def __enter__(self) -> SweepProgress:
+        if sys.stdout.isatty():
+            self.live = Live(get_renderable=self._table, console=Console(), refresh_per_second=2)
+            self.live.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self.live is not None:
+            self.live.stop()
+
+    @property
+    def interrupted(self) -> bool:
+        return any(status in ("waiting", "running") for status in self.status.values())
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._set(trial, "running")
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        job = trial.config["job"]
+        self.rows[job["trial"]] = result
+        if not job["replay"] and self.live is None:
+            self.say(self._line(job["trial"]))
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        job = trial.config["job"]
+        run = self.sweep.run(self.trials[job["trial"]])
+        state = run.status()["state"]
+        if state == "running":  # it has not reached its last epoch: ASHA ended it
+            state = "stopped"
+            run.write_status(state, int(self.rows.get(job["trial"], {}).get("epoch", 0)), "ended early by ASHA")
+        self._set(trial, state)
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        run = self.sweep.run(self.trials[trial.config["job"]["trial"]])
+        status = run.status()
+        if status["state"] != "failed":
+            problem = (str(trial.error_file and trial.get_error()) or "its worker died").strip().splitlines()[-1]
+            run.write_status("failed", status["epoch"], problem)
+        self._set(trial, "failed")
+
+    def _set(self, trial: Any, status: str) -> None:
+        name = trial.config["job"]["trial"]
+        self.status[name] = status
+        if self.live is None and status not in ("running", "waiting") and not trial.config["job"]["replay"]:
+            self.say(f"trial {name}: {status}")
+
+    def _line(self, name: str) -> str:
+        row = self.rows[name]
+        return (
+            f"trial {name}  epoch {row['epoch']}/{self.space.epochs}  {self.space.metric} {row[self.space.metric]:.4g}"
+            f"  {row['images_per_s']:.0f} images/s  {format_s(self._left_s(name))} left"
+        )
+
+    def _left_s(self, name: str) -> float:
+        row = self.rows[name]
+        return float((self.space.epochs - row["epoch"]) * row["seconds"])
+
+    def _table(self) -> Table:
+        ended = sum(status not in ("waiting", "running") for status in self.status.values())
+        elapsed = format_s(time.monotonic() - self.started)
+        table = Table(title=f"{self.space.family}: {ended} of {len(self.trials)} trials ended, {elapsed}")
+        colours = {"running": "cyan", "finished": "green", "stopped": "yellow", "failed": "red"}
+        for column in ("trial", "parameters", "epoch", self.space.metric, "status", "images/s", "left"):
+            table.add_column(column)
+        for name, trial in self.trials.items():
+            row = self.rows.get(name)
+            status = self.status[name]
+            cells = ["", "", "", ""]
+            if row:
+                left = format_s(self._left_s(name)) if status == "running" else ""
+                cells = [
+                    f"{row['epoch']}/{self.space.epochs}",
+                    f"{row[self.space.metric]:.4g}",
+                    f"{row['images_per_s']:.0f}",
+                    left,
+                ]
+            table.add_row(
+                name.partition("-")[0],
+                format_parameters(trial.parameters),
+                cells[0],
+                cells[1],
+                f"[{colours[status]}]{status}[/]" if status in colours else status,
+                cells[2],
+                cells[3],
+            )
+        return table
+
+
+def format_parameters(parameters: dict[str, Any]) -> str:
+    """`generator=upsample latent_dim=64`."""
+    return " ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in parameters.items())
+
+
+def format_trials(space: SearchSpace) -> str:
+    """The trials of a space as lines, for `--dry-run`."""
+    lines = [f"{trial.name}  {format_parameters(trial.parameters)}" for trial in name_trials(space)]
+    fixed = f", fixed: {format_parameters(space.fixed)}" if space.fixed else ""
+    return "\n".join([*lines, f"{len(lines)} trials of {space.family}, {space.epochs} epochs each{fixed}"])

@@ -1,0 +1,120 @@
+"""The folder of a sweep: its space, its runs, and the table of them. Plain text only: nothing in it is unpickled."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from raysynth.config import build_config
+from raysynth.data.dataset import Dataset
+from raysynth.errors import UserError
+from raysynth.training.run_folder import RunFolder, describe_dataset, describe_environment, write_text
+from raysynth.tuning.space import SearchSpace
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One run of a sweep: its name is its folder's; `parameters` are the varied keys."""
+
+    name: str
+    parameters: dict[str, Any]
+
+
+class SweepFolder:
+    """Reading and writing a sweep: `space.yaml`, `sweep.json`, `runs/<trial>/`, `table.csv`, `best.json`."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+
+    @classmethod
+    def create(
+        cls, path: Path, *, space: SearchSpace, dataset: Dataset, scoring_network: Path, **more: Any
+    ) -> SweepFolder:
+        """Write the folder; its runs are written by `write_runs`."""
+        path.mkdir(parents=True, exist_ok=True)
+        content = space.model_dump(exclude_none=True)
+        write_text(path / "space.yaml", yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+        write_text(path / "environment.json", json.dumps(describe_environment(), indent=2) + "\n")
+        settings = {"data": describe_dataset(dataset), "scoring_network": str(scoring_network.resolve()), **more}
+        write_text(path / "sweep.json", json.dumps(settings, indent=2) + "\n")
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: Path | str, option: str) -> SweepFolder:
+        """An existing sweep.
+
+        Raises UserError, naming `option`, when the folder is none.
+        """
+        if not (Path(path) / "sweep.json").is_file():
+            raise UserError(f"{option} {path}: not a sweep (no sweep.json in it); `raysynth tune` makes one")
+        return cls(path)
+
+    def settings(self) -> dict[str, Any]:
+        """`sweep.json`."""
+        content: dict[str, Any] = json.loads((self.path / "sweep.json").read_text(encoding="utf-8"))
+        return content
+
+    def space(self) -> SearchSpace:
+        """`space.yaml`."""
+        content = yaml.safe_load((self.path / "space.yaml").read_text(encoding="utf-8"))
+        return build_config(SearchSpace, content, origin=f"{self.path / 'space.yaml'}:")
+
+    def run(self, trial: Trial) -> RunFolder:
+        return RunFolder(self.path / "runs" / trial.name)
+
+    def table(self, space: SearchSpace) -> pd.DataFrame:
+        """One row a trial, in the order of the space: parameters, status, last epoch and its metric, speed, run."""
+        rows = []
+        for trial in name_trials(space):
+            run = self.run(trial)
+            history, status = run.history(), run.status()
+            measured = [row[space.metric] for row in history if space.metric in row]
+            rows.append(
+                {"trial": trial.name, **trial.parameters}
+                | {
+                    "status": status["state"],
+                    "epoch": len(history),
+                    space.metric: measured[-1] if measured else float("nan"),
+                    "images_per_s": pd.Series([row["images_per_s"] for row in history], dtype=float).median(),
+                    "seconds": sum(row["seconds"] for row in history),
+                    "run": str(Path("runs") / trial.name),
+                    "message": status["message"],
+                }
+            )
+        return pd.DataFrame(rows)
+
+    def write_results(self, space: SearchSpace) -> dict[str, Any] | None:
+        """Write `table.csv` and `best.json`; the best run (by its last score), or None if no run has one."""
+        table = self.table(space)
+        write_text(self.path / "table.csv", table.to_csv(index=False))
+        scored = table[table[space.metric].notna() & (table["status"] != "failed")]
+        if scored.empty:
+            return None
+        row = scored.sort_values(space.metric, ascending=space.mode == "min", kind="stable").iloc[0]
+        best = {
+            "trial": row["trial"],
+            "run": row["run"],
+            "metric": space.metric,
+            "value": float(row[space.metric]),
+            "epoch": int(row["epoch"]),
+        }
+        write_text(self.path / "best.json", json.dumps(best, indent=2) + "\n")
+        return best
+
+
+def name_trials(space: SearchSpace) -> list[Trial]:
+    """The trials of a space with their names: a number and the varied values."""
+    trials = space.trials()
+    digits = len(str(len(trials) - 1))
+    named = []
+    for index, parameters in enumerate(trials):
+        values = "-".join(f"{v:.4g}" if isinstance(v, float) else str(v) for v in parameters.values())
+        safe = re.sub(r"[^A-Za-z0-9._-]+", "_", values)[:60]
+        named.append(Trial(f"{index:0{digits}d}-{safe}" if safe else f"{index:0{digits}d}", parameters))
+    return named

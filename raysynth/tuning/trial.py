@@ -1,0 +1,79 @@
+"""One trial of a sweep, as Ray Tune runs it in a worker of its own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from raysynth.errors import TrainingStopped, UserError
+
+Row = dict[str, float]
+
+
+def run_trial(config: dict[str, Any]) -> None:
+    """Train the run that `config["job"]` names, or report its past again if it had ended in an earlier session."""
+    from ray import tune
+
+    from raysynth.training.run_folder import RunFolder
+
+    job = config["job"]
+    report = carrying_forward(job["metric"], lambda row: tune.report(dict(row)))
+    run = RunFolder(job["run"])
+    if job["replay"]:
+        for row in run.history():
+            report(row)
+        return
+    try:
+        if job["num_workers"] > 1:
+            _train_nested(job)
+        else:
+            _train_here(job, report)
+    except (TrainingStopped, UserError) as error:
+        run.write_status("failed", run.status()["epoch"], str(error))
+        raise
+
+
+def carrying_forward(metric: str, report: Callable[[Row], None]) -> Callable[[Row], None]:
+    """`report`, with the last known `metric` in rows that have none: a scheduler wants it at every epoch.
+
+    Before the first score it is not a number, which ASHA ranks neither above nor below another.
+    """
+    last = math.nan
+
+    def report_row(row: Row) -> None:
+        nonlocal last
+        last = row.get(metric, last)
+        report({**row, "epoch": int(row["epoch"]), metric: last})
+
+    return report_row
+
+
+def _train_here(job: dict[str, Any], report: Callable[[Row], None]) -> None:
+    import torch
+
+    from raysynth.training.worker import train_run
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    train_run(job["run"], num_threads=job["num_threads"], device=device, report=report)
+
+
+def _train_nested(job: dict[str, Any]) -> None:
+    """A Ray Train run of several workers within the trial; rank 0's rows reach Tune."""
+    import tempfile
+
+    from ray.tune.integration.ray_train import TuneReportCallback
+
+    from raysynth.training.run_folder import RunFolder
+    from raysynth.training.train import ray_trainer
+
+    with tempfile.TemporaryDirectory(prefix="raysynth-trial-") as storage:
+        ray_trainer(
+            RunFolder(Path(job["run"])),
+            job["num_workers"],
+            storage,
+            num_threads=job["num_threads"],
+            metric=job["metric"],
+            callbacks=[TuneReportCallback()],
+        ).fit()

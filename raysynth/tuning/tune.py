@@ -1,0 +1,213 @@
+"""`raysynth tune`: a search space becomes a sweep, by Ray Tune with ASHA."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from raysynth.data.dataset import load_dataset
+from raysynth.data.default import default_dataset
+from raysynth.errors import UserError
+from raysynth.training.run_folder import name_folder
+from raysynth.tuning.progress import SweepProgress, format_trials
+from raysynth.tuning.space import SearchSpace, load_space
+from raysynth.tuning.sweep_folder import SweepFolder, name_trials
+from raysynth.tuning.trial import run_trial
+
+Say = Callable[[str], None]
+
+
+class SweepInterrupted(KeyboardInterrupt):
+    """The user stopped a sweep; the message says how to go on."""
+
+
+def tune(
+    space: str | None = None,
+    *,
+    data: Path | str | None = None,
+    epochs: int | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    max_concurrent: int | None = None,
+    workers_per_trial: int = 1,
+    out: Path | str = "sweeps",
+    resume: Path | str | None = None,
+    dry_run: bool = False,
+    say: Say = print,
+) -> Path:
+    """Train every trial of a search space (a shipped name or a YAML file) and return the sweep's folder.
+
+    Trials run in-process in Ray Tune's own workers, or, with `workers_per_trial` > 1, as nested Ray Train runs.
+    `resume` finishes a sweep that was stopped: finished trials are not trained again, and the others go on from their
+    newest checkpoint. Raises UserError before Ray starts, SweepInterrupted on Ctrl-C.
+    """
+    if resume is not None:
+        if space is not None or overrides or data is not None or epochs is not None:
+            raise UserError(f"--resume {resume}: a resumed sweep keeps its space, data and epochs; leave those out")
+        sweep = SweepFolder.open(resume, "--resume")
+        settings, search = sweep.settings(), sweep.space()
+        workers_per_trial = settings["workers_per_trial"]
+        load_dataset(settings["data"]["path"], "--data")
+    else:
+        sweep, search = _plan(space, data, epochs, overrides or {}, workers_per_trial, Path(out), dry_run, say)
+    concurrent = _num_concurrent(search, max_concurrent, workers_per_trial)
+    if dry_run:
+        say(format_trials(search))
+        return sweep.path
+    say(f"{len(name_trials(search))} trials of {search.family}, {search.epochs} epochs, {concurrent} at a time")
+    _run_ray(sweep, search, concurrent, workers_per_trial, say)
+    return _conclude(sweep, search, say)
+
+
+def _plan(
+    space: str | None,
+    data: Path | str | None,
+    epochs: int | None,
+    overrides: Mapping[str, Any],
+    workers_per_trial: int,
+    out: Path,
+    dry_run: bool,
+    say: Say,
+) -> tuple[SweepFolder, SearchSpace]:
+    """Check everything, then write the sweep with all its runs, none of them begun."""
+    from raysynth.cluster.session import num_cores
+    from raysynth.evaluation.frechet import ensure_scoring_network
+    from raysynth.training.train import check_fits, create_run
+
+    if space is None:
+        raise UserError("SPACE: missing; name one, e.g. `raysynth tune wcgan_gp`")
+    if workers_per_trial < 1:
+        raise UserError(f"--workers-per-trial {workers_per_trial}: want 1 or more")
+    if epochs is not None and epochs < 1:
+        raise UserError(f"--epochs {epochs}: want 1 or more")
+    search = load_space(space, overrides)
+    if epochs is not None:
+        search = search.model_copy(update={"epochs": epochs})
+    dataset = load_dataset(data) if data is not None else default_dataset(say)
+    configs = {trial.name: {**search.fixed, **trial.parameters} for trial in name_trials(search)}
+    for config in configs.values():
+        check_fits(search.family, config, dataset, workers_per_trial)
+    sweep_path = name_folder(out, search.family)
+    if dry_run:
+        return SweepFolder(sweep_path), search
+    network = ensure_scoring_network(dataset, fallback_folder=out / "scoring", num_threads=num_cores(), say=say)
+    sweep = SweepFolder.create(
+        sweep_path, space=search, dataset=dataset, scoring_network=network, workers_per_trial=workers_per_trial
+    )
+    for trial in name_trials(search):
+        settings = {
+            "family": search.family,
+            "epochs": search.epochs,
+            "config": _complete(search.family, configs[trial.name]),
+            "dataset": dataset,
+        }
+        create_run(sweep.run(trial).path, settings, scoring_network=network, say=say)
+    say(f"sweep: {sweep.path}")
+    return sweep, search
+
+
+def _complete(family: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    from raysynth.models.registry import get_family
+
+    return get_family(family).Config(**config).model_dump()
+
+
+def _num_concurrent(space: SearchSpace, asked: int | None, workers_per_trial: int) -> int:
+    """Trials at a time: as many as there are GPUs (or cores), workers and resources of a trial counted."""
+    from raysynth.cluster.session import num_cores
+    from raysynth.training.train import num_gpus
+
+    if asked is not None and asked < 1:
+        raise UserError(f"--max-concurrent {asked}: want 1 or more")
+    gpus = num_gpus()
+    each = (space.resources.gpu or 1) if gpus else (space.resources.cpu or 1)
+    fitting = max(1, int((gpus or num_cores()) / (each * workers_per_trial)))
+    return min(asked or fitting, fitting, len(space.trials()))
+
+
+def _run_ray(sweep: SweepFolder, space: SearchSpace, concurrent: int, workers_per_trial: int, say: Say) -> None:
+    """Hand all trials to Ray Tune; those that ended in an earlier session report their past to ASHA and end."""
+    from raysynth.cluster.session import num_cores, prepare_environment, ray_session
+    from raysynth.training.train import num_gpus
+
+    prepare_environment()
+    from ray import tune as ray_tune
+    from ray.tune.schedulers import ASHAScheduler, FIFOScheduler
+
+    cores, gpus = num_cores(), num_gpus()
+    nested = workers_per_trial > 1
+    cpu = 0.01 if nested else space.resources.cpu or max(1, cores // concurrent)
+    gpu = 0.0 if nested or not gpus else space.resources.gpu or 1
+    ended = {t.name for t in name_trials(space) if sweep.run(t).status()["state"] in ("finished", "stopped")}
+    jobs = [
+        {
+            "run": str(sweep.run(trial).path.resolve()),
+            "trial": trial.name,
+            "replay": trial.name in ended,
+            "metric": space.metric,
+            "num_workers": workers_per_trial,
+            "num_threads": max(1, cores // (concurrent * workers_per_trial)),
+        }
+        for trial in sorted(name_trials(space), key=lambda t: t.name not in ended)  # ASHA hears the past first
+    ]
+    scheduler = FIFOScheduler()
+    if space.asha is not None and space.epochs > 1:
+        scheduler = ASHAScheduler(
+            time_attr="epoch",
+            max_t=space.epochs + 1,  # at max_t itself Ray ends a trial before its last report is through
+            grace_period=min(space.asha.grace_period, space.epochs),
+            reduction_factor=space.asha.reduction_factor,
+        )
+    storage = tempfile.mkdtemp(prefix="raysynth-tune-")  # Ray's own state, which nothing of ours reads
+    progress = SweepProgress(sweep, space, say)
+    try:
+        with ray_session(num_cpus=cores + 1 if nested else None), progress:
+            ray_tune.Tuner(
+                ray_tune.with_resources(run_trial, {"cpu": cpu, "gpu": gpu}),
+                param_space={"job": ray_tune.grid_search(jobs)},
+                tune_config=ray_tune.TuneConfig(
+                    metric=space.metric,
+                    mode=space.mode,
+                    scheduler=scheduler,
+                    max_concurrent_trials=concurrent,
+                    reuse_actors=not nested,
+                ),
+                run_config=ray_tune.RunConfig(
+                    name=sweep.path.name,
+                    storage_path=storage,
+                    verbose=0,
+                    callbacks=[progress],
+                    failure_config=ray_tune.FailureConfig(max_failures=0),
+                ),
+            ).fit()
+    except KeyboardInterrupt:
+        raise SweepInterrupted(_how_to_resume(sweep)) from None
+    finally:
+        shutil.rmtree(storage, ignore_errors=True)
+    if progress.interrupted:
+        raise SweepInterrupted(_how_to_resume(sweep))
+
+
+def _how_to_resume(sweep: SweepFolder) -> str:
+    return f"stopped; finish it with: raysynth tune --resume {sweep.path}"
+
+
+def _conclude(sweep: SweepFolder, space: SearchSpace, say: Say) -> Path:
+    """Write the table, the best run and the figures; say where they are."""
+    from raysynth.report.sweep_figures import draw_sweep
+
+    best = sweep.write_results(space)
+    table = sweep.table(space)
+    for _, row in table[table["status"] == "failed"].iterrows():
+        say(f"trial {row['trial']} failed: {row['message']}")
+    if best is None:
+        raise RuntimeError(f"{sweep.path}: no trial has a {space.metric}; see runs/*/status.json")
+    draw_sweep(sweep.path)
+    num_epochs = int(table["epoch"].sum())
+    say(f"{num_epochs} epochs trained, {table['seconds'].sum():.0f} s of training; table: {sweep.path / 'table.csv'}")
+    score = f"{space.metric} {best['value']:.4g} at epoch {best['epoch']}"
+    say(f"best: {best['trial']} ({score}): {sweep.path / best['run']}")
+    say(f"TensorBoard: tensorboard --logdir {sweep.path / 'runs'}")
+    return sweep.path

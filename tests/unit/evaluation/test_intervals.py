@@ -1,0 +1,60 @@
+import math
+
+import numpy as np
+import pytest
+
+from raysynth.evaluation.intervals import bootstrap_difference, wilson_interval
+
+
+def test_wilson_matches_published_values():
+    # The study's baseline and mixed accuracy, each on 327 test images.
+    assert wilson_interval(315 / 327, 327) == pytest.approx((0.937, 0.979), abs=5e-4)
+    assert wilson_interval(306 / 327, 327) == pytest.approx((0.904, 0.958), abs=5e-4)
+
+
+@pytest.mark.parametrize("n", [1, 10, 327])
+def test_wilson_at_the_ends_has_a_closed_form(n):
+    z2 = 1.959963984540054**2
+    assert wilson_interval(0.0, n) == pytest.approx((0.0, z2 / (n + z2)), abs=1e-12)
+    assert wilson_interval(1.0, n) == pytest.approx((n / (n + z2), 1.0), abs=1e-12)
+
+
+def test_wilson_ends_solve_the_score_equation():
+    p, n, z = 0.7, 50, 1.959963984540054
+    for end in wilson_interval(p, n):
+        assert abs(p - end) == pytest.approx(z * math.sqrt(end * (1 - end) / n), abs=1e-12)
+
+
+def test_wilson_of_nothing_says_nothing_and_wrong_input_is_refused():
+    assert wilson_interval(0.0, 0) == (0.0, 1.0)
+    with pytest.raises(ValueError, match="proportion"):
+        wilson_interval(1.2, 10)
+
+
+def test_bootstrap_of_one_seed_agrees_with_the_standard_error_of_a_mean():
+    random = np.random.default_rng(0)
+    values = random.normal(0.05, 1, (400, 1))
+    found = bootstrap_difference(values, np.arange(400))
+    assert found.mean == pytest.approx(values.mean())
+    assert found.standard_error == pytest.approx(values.std() / 20, rel=0.06)
+    assert found.high - found.low == pytest.approx(2 * 1.96 * values.std() / 20, rel=0.1)
+
+
+def test_bootstrap_draws_groups_not_images():
+    values = np.repeat(np.random.default_rng(0).normal(size=(50, 1)), 4, axis=0)
+    alone = bootstrap_difference(values, np.arange(200)).standard_error
+    grouped = bootstrap_difference(values, np.repeat(np.arange(50), 4)).standard_error
+    assert grouped == pytest.approx(2 * alone, rel=0.1)
+
+
+def test_bootstrap_over_seeds_is_not_too_narrow():
+    # Differences vary by seed only, deviations -1, 0, 1: the standard error of their mean is sd / sqrt(3).
+    values = np.tile([[-1.0, 0.0, 1.0]], (100, 1))
+    found = bootstrap_difference(values, np.arange(100))
+    assert found.standard_error == pytest.approx(1 / math.sqrt(3), rel=0.05)
+    assert found.num_differing_groups == 0
+
+
+def test_bootstrap_is_reproducible():
+    values = np.random.default_rng(2).normal(size=(30, 2))
+    assert bootstrap_difference(values, np.arange(30)) == bootstrap_difference(values, np.arange(30))

@@ -1,0 +1,92 @@
+import numpy as np
+import pandas as pd
+
+from raysynth.evaluation.verdict import Comparison, verdict
+
+CLEAN = {"status": "clean", "num_test": 0}
+MIXED = Comparison("made", "mixed", "mixed: made", ("real", "real, 20 steps"))
+
+
+def predictions(accuracy: dict[str, float], *, n: int = 300, seeds: int = 3, validation: dict | None = None):
+    """Images that are right with the given probability; the same images are hard for every classifier."""
+    random = np.random.default_rng(0)
+    frames = []
+    for split, wanted in (("test", accuracy), ("validation", validation or accuracy)):
+        difficulty = random.random(n)
+        for trained_on, probability in wanted.items():
+            for seed in range(seeds):
+                right = difficulty + random.normal(0, 0.02, n) < probability
+                frames.append(
+                    pd.DataFrame(
+                        {
+                            "image_id": [f"{split}{i}" for i in range(n)],
+                            "group": [f"{split}{i // 2}" for i in range(n)],
+                            "split": split,
+                            "trained_on": trained_on,
+                            "seed": seed,
+                            "label": 0,
+                            "predicted": np.where(right, 0, 1),
+                        }
+                    )
+                )
+    return pd.concat(frames, ignore_index=True)
+
+
+def decide(accuracy: dict[str, float], **options):
+    result = verdict(predictions(accuracy, **options), [MIXED], leakage=CLEAN)
+    return result["items"][0], result["sentence"]
+
+
+def test_a_clear_gain_helps():
+    item, sentence = decide({"real": 0.7, "real, 20 steps": 0.72, "mixed: made": 0.85})
+    assert item["conclusion"] == "helps"
+    assert item["low"] > 0
+    assert item["low"] < item["difference"] < item["high"]
+    assert "helps" in sentence
+    assert "3 seeds" in sentence
+    assert "300 test images" in sentence
+    assert sentence.endswith(".")
+
+
+def test_a_clear_loss_hurts():
+    item, sentence = decide({"real": 0.9, "real, 20 steps": 0.9, "mixed: made": 0.7})
+    assert item["conclusion"] == "hurts"
+    assert item["high"] < 0
+    assert "hurts" in sentence
+
+
+def test_equal_classifiers_cannot_be_told_apart():
+    item, sentence = decide({"real": 0.8, "real, 20 steps": 0.8, "mixed: made": 0.8})
+    assert item["conclusion"] == "cannot tell"
+    assert f"{100 * item['smallest_detectable']:.1f} points would go unseen" in sentence
+
+
+def test_the_baseline_is_the_better_one_on_validation_not_on_test():
+    item, _ = decide(
+        {"real": 0.95, "real, 20 steps": 0.8, "mixed: made": 0.9},
+        validation={"real": 0.7, "real, 20 steps": 0.8, "mixed: made": 0.8},
+    )
+    assert item["baseline"] == "real, 20 steps"
+
+
+def test_a_handful_of_test_images_proves_nothing():
+    item, _ = decide({"real": 0.0, "real, 20 steps": 0.0, "mixed: made": 1.0}, n=8)
+    assert item["conclusion"] == "cannot tell"
+    assert item["smallest_detectable"] == 1
+
+
+def test_one_seed_and_a_leaky_split_are_named():
+    data = predictions({"real": 0.8, "real, 20 steps": 0.8, "mixed: made": 0.8}, seeds=1)
+    sentence = verdict(data, [MIXED], leakage={"status": "leaky", "num_test": 68})["sentence"]
+    assert "1 seed, whose own variation is not in the interval" in sentence
+    assert "on a leaky split (68 test images" in sentence
+
+
+def test_mixes_come_first_in_the_sentence():
+    data = predictions({"real": 0.8, "real, 20 steps": 0.8, "mixed: made": 0.8, "generated: made": 0.4})
+    comparisons = [Comparison("made", "generated", "generated: made", ("real",)), MIXED]
+    result = verdict(data, comparisons, leakage=CLEAN, warnings=["made holds test images"])
+    assert result["sentence"].startswith("Adding the synthetic images made")
+    assert "training on made alone is worse" in result["sentence"]
+    assert "; made holds test images." in result["sentence"]
+    assert [item["kind"] for item in result["items"]] == ["generated", "mixed"]
