@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from raysynth.cli.console import print_json, say, say_to_stderr
 from raysynth.errors import UserError
 
 if TYPE_CHECKING:
     from raysynth.data.dataset import Dataset
+    from raysynth.data.decode import Fit
+    from raysynth.data.importer import Split
 
 app = typer.Typer(no_args_is_help=True, help="Make, import, look at and export data sets.")
 
@@ -21,7 +23,9 @@ Out = Annotated[
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a data set.", show_default=False)]
 Size = Annotated[int, typer.Option(help="Width and height of every image, in pixels.")]
 Seed = Annotated[int, typer.Option(help="Seed of every random draw, a whole number.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON; progress goes to stderr.")]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print the result as JSON; progress goes to stderr. Default: off.")
+]
 
 
 @app.command()
@@ -35,7 +39,7 @@ def phantom(
     """Draw head slices in four classes: the data set that is used where --data is left out."""
     from raysynth.data.phantom import phantom as draw
 
-    _print_dataset(draw(out, num_images=images, size=size, seed=seed, say=_say(as_json)), as_json)
+    _print_dataset(draw(out, num_images=images, size=size, seed=seed, say=say_to_stderr if as_json else say), as_json)
 
 
 @app.command("import")
@@ -86,13 +90,13 @@ def import_(
         out,
         size=size,
         channels=channels,
-        split=split,
+        split=cast("Split", split),  # checked there, with the other options
         test=test,
         validation=validation,
-        fit=fit,
+        fit=cast("Fit", fit),
         rename=_parse_rename(rename or []),
         seed=seed,
-        say=_say(as_json),
+        say=say_to_stderr if as_json else say,
     )
     _print_dataset(dataset, as_json)
 
@@ -105,7 +109,7 @@ def show(
     """Write a contact sheet by class and the bar chart of images per class and split."""
     from raysynth.data.sheet import show as write_sheet
 
-    typer.echo(f"written: {write_sheet(data, out)}")
+    say(f"written: {write_sheet(data, out)}")
 
 
 @app.command()
@@ -118,7 +122,7 @@ def export(
     """Write {train,validation,test}/CLASS/*.png, which `raysynth data import` reads back."""
     from raysynth.data.export import export_images
 
-    export_images(data, to, say=typer.echo)
+    export_images(data, to, say=say)
 
 
 def _parse_rename(pairs: list[str]) -> dict[str, str]:
@@ -133,18 +137,12 @@ def _parse_rename(pairs: list[str]) -> dict[str, str]:
     return rename
 
 
-def _say(as_json: bool) -> Callable[[str], None]:
-    """Progress lines; with --json they leave stdout to the result."""
-    return lambda line: typer.echo(line, err=as_json)
-
-
 def _print_dataset(dataset: Dataset, as_json: bool) -> None:
     """The data set in a few lines: shape, images per class and split, leakage."""
     if as_json:
-        import json
         from dataclasses import asdict
 
-        typer.echo(json.dumps({**asdict(dataset), "path": str(dataset.path)}, indent=2, ensure_ascii=False))
+        print_json(asdict(dataset))
         return
     splits = list(dataset.counts)
     rows = [["class", *splits, "all"]]
@@ -153,10 +151,10 @@ def _print_dataset(dataset: Dataset, as_json: bool) -> None:
         rows.append([name, *map(str, counts), str(sum(counts))])
     rows.append(["all", *(str(dataset.num_images(split)) for split in splits), str(dataset.num_images())])
     name_width = max(len(row[0]) for row in rows)
-    typer.echo(f"\n{dataset.path}: {' x '.join(map(str, dataset.shape))} (channels x height x width)")
+    say(f"\n{dataset.path}: {' x '.join(map(str, dataset.shape))} (channels x height x width)")
     for row in rows:
-        typer.echo(f"  {row[0]:<{name_width}}" + "".join(f"{cell:>12}" for cell in row[1:]))
+        say(f"  {row[0]:<{name_width}}" + "".join(f"{cell:>12}" for cell in row[1:]))
     if dataset.leakage.status == "leaky":
-        typer.echo(f"warning: leaky split: {dataset.leakage.detail}; scores on it are too good")
+        say(f"warning: leaky split: {dataset.leakage.detail}; scores on it are too good")
     else:
-        typer.echo(f"leakage: {dataset.leakage.status} ({dataset.leakage.detail})")
+        say(f"leakage: {dataset.leakage.status} ({dataset.leakage.detail})")

@@ -76,7 +76,7 @@ def draw_vault(canvas: Canvas, tissue: dict[str, float], brain: np.ndarray, rng:
     canvas.fill(brain - thickness, tissue["bone"])
     if rng.random() < 0.4:
         middle = np.abs(brain - 0.55 * thickness) - 0.01
-        canvas.paint(0.7 * canvas.mask(middle, 0.02), tissue["marrow"])
+        canvas.fill(middle, tissue["marrow"], share=0.7, blur=0.02)
 
 
 def draw_cortex(
@@ -89,9 +89,9 @@ def draw_cortex(
     canvas.paint(canvas.mask(np.abs(brain) - 0.008) * rng.uniform(0.1, 0.5), tissue["vessel"])
     surface = brain + 0.012 + 0.02 * atrophy
     canvas.fill(surface, tissue["grey"])
-    white = canvas.mask(brain + 0.12 + 0.05 * fine + 0.02 * coarse, 0.05)
+    white = canvas.mask(brain + 0.13 - 0.07 * np.abs(fine) + 0.02 * coarse, 0.05)
     canvas.paint(white, tissue["white"])
-    sulci = np.exp(-((fine / 0.22) ** 2)) * np.clip(1 + brain / 0.2, 0, 1) * canvas.mask(surface)
+    sulci = np.exp(-((fine / 0.4) ** 2)) * np.clip(1 + (brain + 0.03 * coarse) / 0.2, 0, 1) * canvas.mask(surface)
     canvas.paint(np.clip(0.75 * atrophy, 0, 0.9) * sulci, tissue["csf"])
     canvas.value *= 1 + 0.035 * coarse * canvas.mask(brain)
 
@@ -102,8 +102,8 @@ def draw_cerebellum(
     """Cerebellum: fine stripes about its height `y`, white matter inside."""
     canvas.fill(distance - 0.015, tissue["csf"])
     stripes = np.cos((canvas.y - y) * rng.uniform(60, 85) + 0.8 * canvas.texture(scale=2, offset=3))
-    canvas.fill(distance, tissue["grey"] * (1 + 0.10 * stripes))
-    canvas.paint(0.6 * canvas.mask(distance + 0.09, 0.08), tissue["white"])
+    canvas.paint(canvas.mask(distance), tissue["grey"] * (1 + 0.10 * stripes))
+    canvas.fill(distance + 0.09, tissue["white"], share=0.6, blur=0.08)
 
 
 def pair(canvas: Canvas, x: float, y: float, rx: float, ry: float, angle: float, bias: float = 0.0) -> np.ndarray:

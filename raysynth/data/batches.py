@@ -33,8 +33,8 @@ class Batches:
                 f"batch_size={batch_size}: not divisible among {context.world_size} workers; "
                 f"use --set batch_size={batch_size - batch_size % context.world_size or context.world_size}"
             )
-        self.images = torch.from_numpy(np.ascontiguousarray(images)).to(context.device)
-        self.labels = torch.from_numpy(np.ascontiguousarray(labels)).long().to(context.device)
+        self.images = torch.from_numpy(np.array(images)).to(context.device)
+        self.labels = torch.from_numpy(np.array(labels)).long().to(context.device)
         self.batch_size = batch_size
         self.context = context
 
@@ -61,8 +61,8 @@ def in_order(
     for start in range(0, len(images), batch_size):
         rows = slice(start, start + batch_size)
         yield (
-            to_float(torch.from_numpy(np.ascontiguousarray(images[rows])).to(device)),
-            torch.from_numpy(np.ascontiguousarray(labels[rows])).long().to(device),
+            to_float(torch.from_numpy(np.array(images[rows])).to(device)),
+            torch.from_numpy(np.array(labels[rows])).long().to(device),
         )
 
 

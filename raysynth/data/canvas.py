@@ -7,12 +7,14 @@ negative inside a shape; a mask is 1 inside, 0 outside and changes over about on
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
 from scipy.interpolate import CubicSpline
 
-TEXTURE_CELLS = 40
+TILE_SIZE = 512  # cells
+TILE_WAVELENGTH = 16  # cells
 OUTLINE_ANGLES = 128
 
 
@@ -59,24 +61,20 @@ class Canvas:
         self.x, self.y = x, y
         self.pixel = pixel
         self.value = np.zeros_like(x)
-        self._cells = _smooth_cells(rng)
+        turn = rng.uniform(0, 2 * np.pi)
+        cos, sin = np.float32(np.cos(turn)), np.float32(np.sin(turn))
+        self._u, self._v = x * cos + y * sin, y * cos - x * sin
+        self._start = rng.uniform(2 * TILE_SIZE, 3 * TILE_SIZE, 2)
 
     def texture(self, *, scale: float = 1.0, offset: float = 0.0) -> np.ndarray:
-        """Smooth noise (H, W) of mean 0 and spread 1 that belongs to the head: the same in every pose.
+        """Winding noise (H, W) of mean 0 and spread 1 that belongs to the head: the same in every pose.
 
-        At `scale` 1 its structures are about 0.1 wide. Calls with another `offset` are unrelated.
+        At `scale` 1 a ridge and a furrow are 0.2 wide together. Calls with another `offset` are unrelated.
         """
-        cells = self._cells
-        column = (self.x * (9 / scale) + (200.0 + 7.3 * offset)) % TEXTURE_CELLS
-        row = (self.y * (9 / scale) + (200.0 + 17.9 * offset)) % TEXTURE_CELLS
-        left, top = column.astype(np.int32), row.astype(np.int32)
-        dx, dy = column - left, row - top
-        left, top = left % TEXTURE_CELLS, top % TEXTURE_CELLS
-        dx, dy = dx * dx * (3 - 2 * dx), dy * dy * (3 - 2 * dy)
-        right, bottom = (left + 1) % TEXTURE_CELLS, (top + 1) % TEXTURE_CELLS
-        upper = cells[top, left] * (1 - dx) + cells[top, right] * dx
-        lower = cells[bottom, left] * (1 - dx) + cells[bottom, right] * dx
-        return upper * (1 - dy) + lower * dy
+        cells = np.float32(TILE_WAVELENGTH / 0.2 / scale)
+        column = (self._u * cells + np.float32(self._start[0] + 97.3 * offset)).astype(np.int32) % TILE_SIZE
+        row = (self._v * cells + np.float32(self._start[1] + 61.7 * offset)).astype(np.int32) % TILE_SIZE
+        return _tile()[row, column]
 
     def ellipse(self, x: float, y: float, rx: float, ry: float, angle: float = 0.0) -> np.ndarray:
         """Signed distance (first order) from an ellipse turned by `angle` radians."""
@@ -125,11 +123,16 @@ class Canvas:
         """Cover the picture with `value` where `mask` is 1."""
         self.value += mask * (value - self.value)
 
-    def fill(self, distance: np.ndarray, value: float | np.ndarray, blur: float = 0.0) -> None:
-        """Paint the inside of a signed distance."""
-        self.paint(self.mask(distance, blur), value)
+    def fill(self, distance: np.ndarray, value: float, *, share: float = 1.0, blur: float = 0.0) -> None:
+        """Paint the inside of a signed distance; with a `share` below 1 what is there shines through."""
+        self.paint(share * self.mask(distance, blur), value)
 
 
-def _smooth_cells(rng: np.random.Generator) -> np.ndarray:
-    cells = rng.standard_normal((TEXTURE_CELLS, TEXTURE_CELLS)).astype(np.float32)
-    return cells * np.float32(1.5)  # interpolation between the cells takes about a third of the spread
+@lru_cache(maxsize=1)
+def _tile() -> np.ndarray:
+    """Noise of about one wavelength in all directions, periodic: what `texture` cuts its pieces from."""
+    noise = np.random.default_rng(0).standard_normal((TILE_SIZE, TILE_SIZE))
+    frequency = np.fft.fftfreq(TILE_SIZE) * TILE_WAVELENGTH
+    radius = np.hypot(frequency[:, None], frequency[None])
+    tile = np.fft.ifft2(np.fft.fft2(noise) * np.exp(-(((radius - 1) / 0.35) ** 2))).real
+    return (tile / tile.std()).astype(np.float32)

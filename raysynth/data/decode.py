@@ -142,8 +142,9 @@ def _fit(image: Image.Image, size: int, fit: Fit) -> Image.Image:
         return image.resize((size, size), lanczos, reducing_gap=3.0)
     if fit == "crop":
         side = min(width, height)
-        left, top = (width - side) / 2, (height - side) / 2
-        return image.resize((size, size), lanczos, box=(left, top, left + side, top + side), reducing_gap=3.0)
+        left, top = (width - side) // 2, (height - side) // 2
+        square = image.crop((left, top, left + side, top + side))
+        return square.resize((size, size), lanczos, reducing_gap=3.0)
     scale = size / max(width, height)
     inner = (max(1, round(width * scale)), max(1, round(height * scale)))
     padded = Image.new(image.mode, (size, size))

@@ -4,43 +4,27 @@ from __future__ import annotations
 
 import csv
 import io
-import time
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from raysynth.data import splits
-from raysynth.data.dataset import THUMBNAIL_SIZE, Dataset, hash_pixels, refuse_existing, write_dataset
-from raysynth.data.decode import FITS, Fit, RejectedImage, decode
-from raysynth.data.sources import Member, Source, find_images, read_member
+from raysynth.data.dataset import Dataset, hash_pixels, refuse_existing, write_dataset
+from raysynth.data.decode import FITS, Fit
+from raysynth.data.decode_members import Target, decode_members
+from raysynth.data.sources import Member, Source, find_images
 from raysynth.errors import UserError
 
 Split = Literal["grouped", "folders", "random"]
 SPLIT_METHODS: tuple[Split, ...] = ("grouped", "folders", "random")
 Say = Callable[[str], None]
-Batch = dict[str, np.ndarray]
 
 MAX_SIZE = 1024
-BATCH_SIZE = 32
-# Starting Ray takes some seconds, in which one core decodes about this much.
-SMALL_SOURCE_BYTES = 16 * 2**20
-PROGRESS_INTERVAL_S = 1.0
 MAX_EXAMPLES = 5
-
-
-@dataclass(frozen=True)
-class _Options:
-    """How to decode; crosses the boundary to Ray."""
-
-    size: int
-    channels: int
-    fit: Fit
 
 
 def import_images(
@@ -76,7 +60,7 @@ def import_images(
 
     num_files = len(source.members) + len(source.rejected)
     say(f"{src}: {num_files} files in {len(source.classes)} classes")
-    rows = _decode_all(source, _Options(size, channels, fit), say)
+    rows = decode_members(source, Target(size, channels, fit), say=say)
     rejected = [*source.rejected]
     rejected += [(source.members[i].path, reason) for i, reason in enumerate(rows["reason"]) if reason]
     accepted = np.flatnonzero(rows["reason"] == "")
@@ -132,90 +116,6 @@ def import_images(
     for reason, count in Counter(reason for _, reason in rejected).most_common(MAX_EXAMPLES):
         say(f"  rejected {count}: {reason}")
     return dataset
-
-
-def decode_batch(src: Path, options: _Options, members: Sequence[Member]) -> Batch:
-    """Read and decode some members: columns of equal length, `reason` is empty where an image was accepted."""
-    num = len(members)
-    columns: dict[str, np.ndarray] = {
-        "image": np.zeros((num, options.channels, options.size, options.size), dtype=np.uint8),
-        "thumbnail": np.zeros((num, THUMBNAIL_SIZE, THUMBNAIL_SIZE), dtype=np.uint8),
-        "width": np.zeros(num, dtype=np.int64),
-        "height": np.zeros(num, dtype=np.int64),
-        "format": np.full(num, "", dtype=object),
-        "has_more_frames": np.zeros(num, dtype=bool),
-        "reason": np.full(num, "", dtype=object),
-    }
-    if not src.exists():
-        raise FileNotFoundError(f"{src} is not there on the machine that decodes it; put it on a shared disk")
-    for row, member in enumerate(members):
-        try:
-            data = read_member(src, member.locator)
-        except Exception as error:  # zip and disk errors of every kind; the import goes on with the other files
-            columns["reason"][row] = f"cannot be read: {getattr(error, 'strerror', None) or error}"
-            continue
-        try:
-            decoded = decode(data, size=options.size, channels=options.channels, fit=options.fit)
-        except RejectedImage as error:
-            columns["reason"][row] = str(error)
-            continue
-        columns["image"][row] = decoded.image
-        columns["thumbnail"][row] = decoded.thumbnail
-        columns["width"][row], columns["height"][row] = decoded.width, decoded.height
-        columns["format"][row] = decoded.format
-        columns["has_more_frames"][row] = decoded.has_more_frames
-    return columns
-
-
-def _decode_all(source: Source, options: _Options, say: Say) -> Batch:
-    """All members decoded, in their order."""
-    small = source.num_bytes < SMALL_SOURCE_BYTES
-    if not small:
-        say(f"decoding {source.num_bytes / 2**20:.0f} MiB with Ray, which takes some seconds to start")
-    batches: list[Batch] = []
-    num_done, num_all = 0, len(source.members)
-    started = said = time.monotonic()
-    for batch in (_decode_here if small else _decode_with_ray)(source, options):
-        if not batches:
-            started = time.monotonic() if not small else started  # the rate leaves Ray's start out
-        batches.append(batch)
-        num_done += len(batch["reason"])
-        now = time.monotonic()
-        if now - said >= PROGRESS_INTERVAL_S and num_done < num_all:
-            said = now
-            rate = f", {num_done / (now - started):.0f} a second" if now > started + PROGRESS_INTERVAL_S else ""
-            say(f"decoded {num_done} of {num_all} files{rate}")
-    if not batches:
-        return decode_batch(source.path, options, [])
-    rows = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
-    if "row" in rows:  # Ray Data's batches arrive as they are ready
-        order = np.argsort(rows.pop("row"))
-        rows = {name: values[order] for name, values in rows.items()}
-    return rows
-
-
-def _decode_here(source: Source, options: _Options) -> Iterator[Batch]:
-    for start in range(0, len(source.members), BATCH_SIZE):
-        yield decode_batch(source.path, options, source.members[start : start + BATCH_SIZE])
-
-
-def _decode_with_ray(source: Source, options: _Options) -> Iterator[Batch]:
-    """One task a batch; the workers read the files, the driver sees small decoded images only."""
-    from raysynth.cluster.session import ray_session
-
-    with ray_session():
-        import ray.data  # here, so that Ray finds the settings of the session
-
-        num_members = len(source.members)
-        rows = ray.data.from_numpy(np.array_split(np.arange(num_members), -(-num_members // BATCH_SIZE)))
-        # File names travel with the function, not as a column: a name need not be valid UTF-8.
-        decode_rows = partial(_decode_rows, source.path.resolve(), options, source.members)
-        decoded = rows.map_batches(decode_rows, batch_size=None, batch_format="numpy")
-        yield from decoded.iter_batches(batch_size=None, batch_format="numpy")
-
-
-def _decode_rows(src: Path, options: _Options, members: Sequence[Member], batch: Batch) -> Batch:
-    return {"row": batch["data"], **decode_batch(src, options, [members[row] for row in batch["data"]])}
 
 
 def _split(

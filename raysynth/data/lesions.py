@@ -28,9 +28,9 @@ def paint_glioma(canvas: Canvas, tissue: dict[str, float], head: Head, rng: np.r
     radius = _size(rng, 0.06, 0.145, 0.28, growth)
     x, y = head.brain.point(rng.uniform(0, 2 * np.pi), fraction=float(rng.uniform(0.15, 0.75)))
     outline = canvas.blob(x, y, radius, _waves(rng, 0.13), rng.uniform(0.8, 1.25))
-    rough = canvas.texture(scale=0.6, offset=rng.uniform(10, 20))
+    rough = canvas.texture(scale=0.8, offset=rng.uniform(10, 20))
     coarse = canvas.texture(scale=1.3, offset=rng.uniform(10, 20))
-    outline = outline + 0.2 * radius * rough
+    outline = outline + 0.13 * radius * rough
     within = canvas.mask(head.brain_distance + 0.015, 0.03)
     oedema = canvas.mask(outline - radius * rng.uniform(0.1, 1.1) + 0.035 * coarse, 0.08) * within
     canvas.paint(rng.uniform(0.3, 0.85) * oedema, tissue["oedema"])
@@ -43,7 +43,7 @@ def paint_glioma(canvas: Canvas, tissue: dict[str, float], head: Head, rng: np.r
         canvas.paint(canvas.mask(ring, 0.02) * within * visible * np.clip(0.75 + 0.4 * coarse, 0, 1), bright)
     elif kind < 0.8:
         canvas.paint(canvas.mask(outline, 0.03) * within * visible, tissue["solid"])
-        patches = np.clip(0.35 + 0.9 * rough, 0, 1) * canvas.mask(outline, 0.04)
+        patches = np.clip(0.4 + 0.6 * rough, 0, 1) * canvas.mask(outline, 0.04)
         canvas.paint(patches * within * visible, bright)
     else:
         canvas.paint(canvas.mask(outline, 0.06) * within * visible, tissue["solid"] * 0.5 + tissue["core"] * 0.5)

@@ -25,6 +25,7 @@ from raysynth.errors import UserError
 CLASSES = ("glioma", "meningioma", "no_tumor", "pituitary")
 CLASS_SHARES = (0.28, 0.29, 0.15, 0.28)
 SLICES_PER_PATIENT = {1: 0.4, 2: 0.35, 3: 0.25}
+PROGRESS_EVERY = 1000
 MIN_IMAGES, MAX_IMAGES = 40, 1_000_000
 MIN_SIZE, MAX_SIZE = 16, 256
 
@@ -72,7 +73,7 @@ def phantom(
             patient=np.random.default_rng([seed, 1, patient]),
             rng=np.random.default_rng([seed, 2, index]),
         )
-        if (index + 1) % 1000 == 0:
+        if (index + 1) % PROGRESS_EVERY == 0:
             say(f"{index + 1} of {num_images} images drawn")
     return write_dataset(
         out,
@@ -158,9 +159,10 @@ def _acquire(canvas: Canvas, view: str, rng: np.random.Generator) -> np.ndarray:
     sigma = rng.uniform(0.0, 0.6) * size / 64
     if sigma > 0.25:
         value = gaussian_filter(value, sigma, truncate=3)
-    noise = np.float32(rng.uniform(0.005, 0.025)) * rng.standard_normal((2, size, size), dtype=np.float32)
-    value = np.sqrt((value + noise[0]) ** 2 + noise[1] ** 2)
     gain, gamma = rng.lognormal(-0.1, 0.22), rng.lognormal(0.08, 0.15)
     lift = rng.uniform(0, 0.06) if rng.random() < 0.3 else 0.0
+    # The noise comes last: so a picture of another size shows the same slice.
+    noise = np.float32(rng.uniform(0.005, 0.025)) * rng.standard_normal((2, size, size), dtype=np.float32)
+    value = np.sqrt((value + noise[0]) ** 2 + noise[1] ** 2)
     value = lift + gain * value**gamma
     return np.clip(np.rint(value * 255), 0, 255).astype(np.uint8)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 IMAGES_PER_ROW = 12
-MAX_CLASSES = 100
+MAX_CLASSES = 60
 MAX_NAME = 28
 MAX_SHOWN_SIZE = 128  # pixels of an image on the sheet; larger ones are thinned out
 GAP = 2
@@ -56,8 +56,7 @@ def draw_sheet(dataset: Dataset) -> Figure:
 
     classes = dataset.classes[:MAX_CLASSES]
     lines = 2 if len(classes) <= 6 else 1
-    labels = dataset.read(["label"])["label"].to_numpy()
-    strips = [_strip(dataset, np.flatnonzero(labels == label), lines) for label in range(len(classes))]
+    strips = _strips(dataset, len(classes), lines)
     height, width = strips[0].shape[:2]
     sheet = np.concatenate(strips)
 
@@ -117,19 +116,26 @@ def _draw_bars(axes, dataset: Dataset, classes: tuple[str, ...]) -> None:  # typ
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=len(splits), fontsize=8, frameon=False, handlelength=1)
 
 
-def _strip(dataset: Dataset, rows: np.ndarray, lines: int) -> np.ndarray:
-    """Images evenly drawn from the `rows` of one class: (height, width, 3) uint8, white where there are none."""
+def _strips(dataset: Dataset, num_classes: int, lines: int) -> list[np.ndarray]:
+    """For each class, images evenly drawn from its rows: (height, width, 3) uint8, white where there are none."""
+    labels = dataset.read(["label"])["label"].to_numpy()
+    chosen: list[np.ndarray] = []
+    for label in range(num_classes):
+        rows = np.flatnonzero(labels == label)
+        num_shown = min(len(rows), lines * IMAGES_PER_ROW)
+        chosen.append(rows[np.linspace(0, len(rows) - 1, num_shown).round().astype(int)] if num_shown else rows)
     stored = pyarrow.dataset.dataset(dataset.images_folder)
-    num_shown = min(len(rows), lines * IMAGES_PER_ROW)
-    chosen = rows[np.linspace(0, len(rows) - 1, num_shown).round().astype(int)] if num_shown else rows
-    pictures = [_picture(image) for image in tensor_column(stored.take(chosen, columns=["image"]), "image")]
+    images = iter(tensor_column(stored.take(np.concatenate(chosen), columns=["image"]), "image"))
     height, width = _picture(np.zeros(dataset.shape, dtype=np.uint8)).shape[:2]
-    strip = np.full((lines * (height + GAP) + 2 * GAP, IMAGES_PER_ROW * (width + GAP), 3), 255, dtype=np.uint8)
-    for position, picture in enumerate(pictures):
-        line, column = divmod(position, IMAGES_PER_ROW)
-        top, left = GAP + line * (height + GAP), column * (width + GAP)
-        strip[top : top + height, left : left + width] = picture
-    return strip
+    strips = []
+    for rows in chosen:
+        strip = np.full((lines * (height + GAP) + 2 * GAP, IMAGES_PER_ROW * (width + GAP), 3), 255, dtype=np.uint8)
+        for position in range(len(rows)):
+            line, column = divmod(position, IMAGES_PER_ROW)
+            top, left = GAP + line * (height + GAP), column * (width + GAP)
+            strip[top : top + height, left : left + width] = _picture(next(images))
+        strips.append(strip)
+    return strips
 
 
 def _picture(image: np.ndarray) -> np.ndarray:

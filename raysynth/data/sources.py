@@ -124,9 +124,13 @@ def read_member(src: Path, locator: str) -> bytes:
     return _open_zip(src).read(locator)
 
 
-@lru_cache(maxsize=1)
 def _open_zip(path: Path) -> zipfile.ZipFile:
-    """One open zip a process: its directory is parsed once, not once an image."""
+    """The zip, kept open: its directory is parsed once a process and version of the file, not once an image."""
+    return _open_zip_version(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=1)
+def _open_zip_version(path: Path, modified_ns: int) -> zipfile.ZipFile:
     return zipfile.ZipFile(path)
 
 

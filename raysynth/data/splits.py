@@ -10,9 +10,9 @@ import numpy as np
 
 
 def grouped(groups: Sequence[str], labels: Sequence[int], *, test: float, validation: float, seed: int) -> np.ndarray:
-    """Split so that a group is never separated and every class has about the given shares.
+    """Split so that no group is separated and every class has about the given shares; returns split names (N,).
 
-    Returns the split names (N,). `test` and `validation` are shares of all images. Every split that has a share gets at least one group of each
+    `test` and `validation` are shares of all images. Every split that has a share gets at least one group of each
     class that has enough of them: a class with two groups goes to train and test, one with one group to train.
     The order of the images does not matter.
     """

@@ -62,8 +62,8 @@ def _axial_high(canvas: Canvas, tissue: dict[str, float], rng: np.random.Generat
     draw_cortex(canvas, tissue, brain, rng, folds=1.2)
     top, bottom = outline.radius(-np.pi / 2), outline.radius(np.pi / 2)
     falx = canvas.stroke([(0, -top), (rng.normal(0, 0.02), 0), (0, bottom)], 0.012)
-    canvas.paint(canvas.mask(falx - 0.015) * 0.8, tissue["csf"])
-    canvas.paint(canvas.mask(falx) * rng.uniform(0.2, 0.9), tissue["vessel"])
+    canvas.fill(falx - 0.015, tissue["csf"], share=0.8)
+    canvas.fill(falx, tissue["vessel"], share=rng.uniform(0.2, 0.9))
     canvas.fill(canvas.ellipse(0, bottom, 0.035, 0.03), tissue["vessel"])
     canvas.fill(canvas.ellipse(0, -top, 0.025, 0.02), tissue["vessel"])
     folds = [(0.0, float(y), side) for y in np.linspace(-0.55, 0.55, 9) * size for side in (0.0, np.pi)]
@@ -82,16 +82,13 @@ def _axial_middle(canvas: Canvas, tissue: dict[str, float], rng: np.random.Gener
     top, bottom = outline.radius(-np.pi / 2), outline.radius(np.pi / 2)
     for start, end in ((-top, -0.3), (0.32, bottom)):
         line = canvas.stroke([(0, start), (0, end)], 0.01)
-        canvas.paint(canvas.mask(line - 0.01) * 0.7, tissue["csf"])
-        canvas.paint(canvas.mask(line) * rng.uniform(0.2, 0.8), tissue["vessel"])
+        canvas.fill(line - 0.01, tissue["csf"], share=0.7)
+        canvas.fill(line, tissue["vessel"], share=rng.uniform(0.2, 0.8))
     for side in (-1, 1):  # Sylvian fissure and deep grey matter
-        canvas.paint(
-            0.7 * canvas.mask(canvas.stroke([(side * 0.34, -0.12), (side * 0.52, -0.06)], 0.025)), tissue["csf"]
-        )
-        canvas.paint(
-            0.8 * canvas.mask(canvas.ellipse(side * 0.24, -0.04, 0.09, 0.17, side * 0.3), 0.05), tissue["grey"]
-        )
-        canvas.paint(0.8 * canvas.mask(canvas.ellipse(side * 0.09, 0.12, 0.07, 0.1, side * 0.3), 0.05), tissue["grey"])
+        fissure = canvas.stroke([(side * 0.34, -0.12), (side * 0.52, -0.06)], 0.025)
+        canvas.fill(fissure, tissue["csf"], share=0.7)
+        canvas.fill(canvas.ellipse(side * 0.24, -0.04, 0.09, 0.17, side * 0.3), tissue["grey"], share=0.8, blur=0.05)
+        canvas.fill(canvas.ellipse(side * 0.09, 0.12, 0.07, 0.1, side * 0.3), tissue["grey"], share=0.8, blur=0.05)
     wide = rng.lognormal(0, 0.35) * (1 + 0.2 * depth)
     bias = rng.normal(0, 0.15)
     front = pair(canvas, 0.085, -0.2, 0.038 * wide, 0.13, -0.3, bias)
@@ -163,6 +160,12 @@ def _axial_base(canvas: Canvas, tissue: dict[str, float], rng: np.random.Generat
     return Head(outline, brain, (-0.75, np.pi + 0.75), folds, sella, axial=True)
 
 
+def _mottle(canvas: Canvas, tissue: dict[str, float], distance: np.ndarray) -> None:
+    """Fat between the muscles of face and neck."""
+    texture = canvas.texture(scale=0.7, offset=5) + canvas.texture(scale=1.7, offset=6)
+    canvas.paint(np.clip(0.28 * texture, 0, 0.7) * canvas.mask(distance), tissue["fat"] * 0.8)
+
+
 def _coronal_head(
     canvas: Canvas, tissue: dict[str, float], rng: np.random.Generator, inner: list[tuple[float, float]], centre: float
 ) -> tuple[Outline, np.ndarray]:
@@ -173,9 +176,7 @@ def _coronal_head(
     draw_soft_tissue(canvas, tissue, head, rng)
     outline = Outline((0, centre), mirrored(inner), rng=rng)
     brain = canvas.inside(outline)
-    mottle = canvas.texture(scale=0.8, offset=5)
-    below = canvas.mask(-(canvas.y - 0.2), 0.1) * canvas.mask(head + 0.06)
-    canvas.paint(np.clip(0.8 * mottle, 0, 1) * below * 0.8, tissue["fat"] * 0.8)
+    _mottle(canvas, tissue, np.maximum(head + 0.06, 0.2 - canvas.y))
     draw_vault(canvas, tissue, brain, rng)
     return outline, brain
 
@@ -185,11 +186,11 @@ def _coronal_sella(canvas: Canvas, tissue: dict[str, float], rng: np.random.Gene
     draw_cortex(canvas, tissue, brain, rng)
     for side in (-1, 1):
         fissure = canvas.stroke([(side * 0.24, 0.03), (side * 0.36, -0.02), (side * 0.48, -0.06)], 0.03)
-        canvas.paint(0.8 * canvas.mask(fissure), tissue["csf"])
-        canvas.paint(0.7 * canvas.mask(canvas.ellipse(side * 0.2, -0.13, 0.1, 0.1), 0.06), tissue["grey"])
+        canvas.fill(fissure, tissue["csf"], share=0.8)
+        canvas.fill(canvas.ellipse(side * 0.2, -0.13, 0.1, 0.1), tissue["grey"], share=0.7, blur=0.06)
     falx = canvas.stroke([(0, -0.68), (0, -0.36)], 0.01)
-    canvas.paint(canvas.mask(falx - 0.012) * 0.8, tissue["csf"])
-    canvas.paint(canvas.mask(falx) * rng.uniform(0.2, 0.8), tissue["vessel"])
+    canvas.fill(falx - 0.012, tissue["csf"], share=0.8)
+    canvas.fill(falx, tissue["vessel"], share=rng.uniform(0.2, 0.8))
     wide, bias = rng.lognormal(0, 0.35) * (1 + 0.2 * depth), rng.normal(0, 0.15)
     canvas.fill(pair(canvas, 0.085, -0.24, 0.075, 0.035 * wide, -0.45, bias), tissue["csf"])
     canvas.fill(canvas.ellipse(0, -0.1, 0.014 * wide, 0.07), tissue["csf"])
@@ -220,8 +221,8 @@ def _coronal_back(canvas: Canvas, tissue: dict[str, float], rng: np.random.Gener
     outline, brain = _coronal_head(canvas, tissue, rng, _BACK_BRAIN, -0.12)
     draw_cortex(canvas, tissue, brain, rng)
     falx = canvas.stroke([(0, -0.66), (0, -0.1)], 0.01)
-    canvas.paint(canvas.mask(falx - 0.012) * 0.8, tissue["csf"])
-    canvas.paint(canvas.mask(falx) * rng.uniform(0.2, 0.8), tissue["vessel"])
+    canvas.fill(falx - 0.012, tissue["csf"], share=0.8)
+    canvas.fill(falx, tissue["vessel"], share=rng.uniform(0.2, 0.8))
     wide, bias = rng.lognormal(0, 0.35) * (1 + 0.2 * depth), rng.normal(0, 0.15)
     canvas.fill(pair(canvas, 0.13, -0.15, 0.03 * wide, 0.075, -0.5, bias), tissue["csf"])
     if rng.random() < 0.5:
@@ -231,7 +232,7 @@ def _coronal_back(canvas: Canvas, tissue: dict[str, float], rng: np.random.Gener
     cerebellum = canvas.ellipse(0, 0.22, 0.37, 0.19)
     draw_cerebellum(canvas, tissue, np.maximum(cerebellum, brain + 0.02), 0.2, rng)
     tentorium = canvas.stroke([(-0.42, 0.16), (-0.2, 0.06), (0, 0.0), (0.2, 0.06), (0.42, 0.16)], 0.014)
-    canvas.paint(canvas.mask(tentorium) * rng.uniform(0.3, 0.9), tissue["vessel"])
+    canvas.fill(tentorium, tissue["vessel"], share=rng.uniform(0.3, 0.9))
     canvas.fill(canvas.ellipse(0, 0.24, 0.045 * rng.uniform(0.6, 1.6), 0.035), tissue["csf"])
     canvas.fill(canvas.ellipse(0, outline.point(-np.pi / 2)[1], 0.035, 0.03), tissue["vessel"])
     canvas.fill(canvas.stroke([(0, 0.42), (0, 1.2)], 0.09), tissue["white"])
@@ -243,32 +244,28 @@ def _coronal_back(canvas: Canvas, tissue: dict[str, float], rng: np.random.Gener
     return Head(outline, brain, (-np.pi - 0.9, 0.9), folds)
 
 
-def _sagittal_head(
-    canvas: Canvas, tissue: dict[str, float], rng: np.random.Generator
-) -> tuple[Outline, np.ndarray, np.ndarray]:
+def _sagittal_head(canvas: Canvas, tissue: dict[str, float], rng: np.random.Generator) -> tuple[Outline, np.ndarray]:
     """Head in profile, nose to the left: soft tissue, vault, and a brain within its outline."""
     head = canvas.inside(Outline((0.05, -0.1), _PROFILE, rng=rng, jitter=0.012))
     draw_soft_tissue(canvas, tissue, head, rng)
     outline = Outline((0.08, -0.22), _PROFILE_BRAIN, rng=rng)
     brain = canvas.inside(outline)
-    mottle = canvas.texture(scale=0.8, offset=5)
-    below = canvas.mask(-(canvas.y - 0.25 + 0.3 * (canvas.x < -0.3)), 0.1) * canvas.mask(head + 0.06)
-    canvas.paint(np.clip(0.8 * mottle, 0, 1) * below * 0.7, tissue["fat"] * 0.8)
+    _mottle(canvas, tissue, np.maximum(head + 0.06, 0.25 - 0.3 * (canvas.x < -0.3) - canvas.y))
     draw_vault(canvas, tissue, brain, rng)
-    return outline, brain, head
+    return outline, brain
 
 
 def _sagittal_midline(canvas: Canvas, tissue: dict[str, float], rng: np.random.Generator, depth: float) -> Head:
-    outline, brain, _ = _sagittal_head(canvas, tissue, rng)
+    outline, brain = _sagittal_head(canvas, tissue, rng)
     draw_cortex(canvas, tissue, brain, rng)
     # Corpus callosum over the lateral ventricle, thalamus, brainstem and cord, cerebellum.
     wide = rng.lognormal(0, 0.35) * (1 + 0.3 * depth)
     arch = [(-0.2, -0.14), (-0.23, -0.22), (-0.16, -0.31), (0.0, -0.36), (0.16, -0.34), (0.27, -0.26), (0.29, -0.18)]
     ventricle = canvas.stroke([(x * 0.8 + 0.01, y * 0.85 + 0.02) for x, y in arch[1:6]], 0.05 * wide)
-    canvas.paint(0.9 * canvas.mask(ventricle), tissue["csf"])
+    canvas.fill(ventricle, tissue["csf"], share=0.9)
     canvas.fill(canvas.stroke(arch, 0.05), tissue["white"] * 1.12)
     canvas.fill(canvas.ellipse(0.05, -0.12, 0.12, 0.075), tissue["grey"])
-    canvas.paint(0.8 * canvas.mask(canvas.ellipse(-0.03, 0.03, 0.13, 0.05)), tissue["csf"])
+    canvas.fill(canvas.ellipse(-0.03, 0.03, 0.13, 0.05), tissue["csf"], share=0.8)
     cerebellum = np.maximum(canvas.ellipse(0.4, 0.14, 0.22, 0.19), brain + 0.01)
     draw_cerebellum(canvas, tissue, cerebellum, 0.15, rng)
     stem = [(0.1, -0.05), (0.14, 0.1), (0.2, 0.3)]
@@ -279,23 +276,24 @@ def _sagittal_midline(canvas: Canvas, tissue: dict[str, float], rng: np.random.G
     canvas.fill(canvas.stroke([(0.2, 0.3), (0.26, 0.6), (0.27, 1.3)], 0.12), tissue["csf"])
     canvas.fill(canvas.stroke([(0.2, 0.3), (0.26, 0.6), (0.27, 1.3)], 0.085), tissue["white"])
     tentorium = canvas.stroke([(0.25, -0.08), (0.45, -0.06), (0.63, 0.04)], 0.014)
-    canvas.paint(canvas.mask(tentorium) * rng.uniform(0.3, 0.9), tissue["vessel"])
+    canvas.fill(tentorium, tissue["vessel"], share=rng.uniform(0.3, 0.9))
     canvas.paint(canvas.mask(np.abs(brain + 0.005) - 0.012) * (canvas.y < -0.2) * 0.6, tissue["vessel"])
     # Face: clivus marrow, sphenoid sinus, nasal cavity, palate, tongue, airway, vertebrae.
     canvas.fill(canvas.stroke([(-0.05, 0.12), (0.08, 0.34)], 0.07), tissue["marrow"] * 1.4)
     for level in range(4):
         canvas.fill(canvas.ellipse(0.1 + 0.01 * level, 0.5 + 0.17 * level, 0.055, 0.065), tissue["marrow"] * 1.2)
     canvas.fill(canvas.stroke([(-0.06, 0.32), (-0.05, 0.7), (-0.02, 1.2)], 0.035), 0.0)
-    canvas.paint(0.85 * canvas.mask(canvas.ellipse(-0.44, 0.19, 0.17, 0.08, 0.15), 0.05), tissue["bone"])
-    canvas.paint(canvas.mask(canvas.stroke([(-0.58, 0.22), (-0.3, 0.2)], 0.05)) * rng.uniform(0.4, 1), tissue["mucosa"])
-    canvas.paint(0.7 * canvas.mask(canvas.stroke([(-0.56, 0.32), (-0.22, 0.31)], 0.025)), tissue["bone"])
+    canvas.fill(canvas.ellipse(-0.44, 0.19, 0.17, 0.08, 0.15), tissue["bone"], share=0.85, blur=0.05)
+    turbinate = canvas.stroke([(-0.58, 0.22), (-0.3, 0.2)], 0.05)
+    canvas.fill(turbinate, tissue["mucosa"], share=rng.uniform(0.4, 1))
+    canvas.fill(canvas.stroke([(-0.56, 0.32), (-0.22, 0.31)], 0.025), tissue["bone"], share=0.7)
     canvas.fill(canvas.ellipse(-0.38, 0.48, 0.24, 0.11), tissue["muscle"])
     sella = (rng.normal(-0.13, 0.012), 0.055)
     sinus = (-0.2 + rng.normal(0, 0.02), 0.14)
     canvas.fill(canvas.ellipse(*sinus, 0.13, 0.07), tissue["bone"] + 0.25 * tissue["marrow"])
     canvas.fill(canvas.ellipse(*sinus, rng.uniform(0.06, 0.11), 0.05), 0.0)
     draw_gland(canvas, tissue, sella, rng)
-    canvas.paint(0.8 * canvas.mask(canvas.stroke([(-0.11, 0.04), (-0.07, -0.03)], 0.016)), tissue["gland"])
+    canvas.fill(canvas.stroke([(-0.11, 0.04), (-0.07, -0.03)], 0.016), tissue["gland"], share=0.8)
     folds = [
         (-0.3, -0.02, -1.3),
         (-0.18, 0.0, -1.4),
@@ -308,7 +306,7 @@ def _sagittal_midline(canvas: Canvas, tissue: dict[str, float], rng: np.random.G
 
 
 def _sagittal_side(canvas: Canvas, tissue: dict[str, float], rng: np.random.Generator, depth: float) -> Head:
-    outline, brain, _ = _sagittal_head(canvas, tissue, rng)
+    outline, brain = _sagittal_head(canvas, tissue, rng)
     draw_cortex(canvas, tissue, brain, rng)
     # Lateral ventricle, Sylvian fissure above the temporal lobe, cerebellar hemisphere.
     wide = rng.lognormal(0, 0.4) * (1 + 0.3 * depth)
@@ -317,12 +315,12 @@ def _sagittal_side(canvas: Canvas, tissue: dict[str, float], rng: np.random.Gene
         canvas.fill(body, tissue["csf"])
         if rng.random() < 0.5:
             canvas.fill(canvas.ellipse(0.24, -0.17, 0.035, 0.03), tissue["vessel"] * rng.uniform(0.6, 1))
-    canvas.paint(0.7 * canvas.mask(canvas.ellipse(0.0, -0.17, 0.14, 0.07), 0.06), tissue["grey"])
-    canvas.paint(0.8 * canvas.mask(canvas.stroke([(-0.3, -0.04), (-0.1, -0.08), (0.1, -0.06)], 0.03)), tissue["csf"])
+    canvas.fill(canvas.ellipse(0.0, -0.17, 0.14, 0.07), tissue["grey"], share=0.7, blur=0.06)
+    canvas.fill(canvas.stroke([(-0.3, -0.04), (-0.1, -0.08), (0.1, -0.06)], 0.03), tissue["csf"], share=0.8)
     cerebellum = np.maximum(canvas.ellipse(0.38, 0.16, 0.23, 0.18), brain + 0.01)
     draw_cerebellum(canvas, tissue, cerebellum, 0.15, rng)
     tentorium = canvas.stroke([(0.15, 0.0), (0.4, -0.05), (0.62, 0.03)], 0.014)
-    canvas.paint(canvas.mask(tentorium) * rng.uniform(0.3, 0.9), tissue["vessel"])
+    canvas.fill(tentorium, tissue["vessel"], share=rng.uniform(0.3, 0.9))
     canvas.fill(canvas.stroke([(0.02, 0.2), (0.14, 0.36)], 0.1), tissue["bone"] + 0.1 * tissue["fat"])
     # Face: orbit with the globe, air in the maxillary sinus, muscle and fat.
     eye = rng.uniform(0.09, 0.12)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from raysynth.data.dataset import load_dataset
+from raysynth.errors import TrainingStopped, UserError
 from raysynth.evaluation.plan import Training
 
 THREADS = 1  # a task has one CPU; threads that share it only get in each other's way
@@ -17,7 +18,7 @@ GPUS_PER_TASK = 0.25  # where there are any: a small network leaves most of one 
 
 
 def training_job(
-    training: Training, *, real: Path, synthetic: Path | None, classes: Sequence[str], folder: Path, config: dict
+    training: Training, *, real: Path, synthetic: Path | None, classes: Sequence[str], folder: Path
 ) -> dict[str, Any]:
     """What a task needs, in plain values: it may run on another machine that sees the same files."""
     parts = [None if training.kind == "synthetic" else real, synthetic]
@@ -26,7 +27,6 @@ def training_job(
         "validation": str(real),
         "classes": list(classes),
         "config": {
-            **config,
             "seed": training.seed,
             "batch_size": training.batch_size,
             "num_steps": training.steps,
@@ -95,7 +95,11 @@ def train_all(
         while pending:
             (done,), _ = ray.wait(list(pending), num_returns=1)
             index = pending.pop(done)
-            results[index] = ray.get(done)
+            try:
+                results[index] = ray.get(done)
+            except ray.exceptions.RayTaskError as error:
+                # Without the task's traceback, where there is something that the user can do.
+                raise error.cause if isinstance(error.cause, (TrainingStopped, UserError)) else error from None
             progress.finished(trainings[index], results[index])
     return [results[index] for index in range(len(jobs))]
 

@@ -17,7 +17,7 @@ from raysynth.evaluation.plan import REAL, Training
 COLUMNS = ("image_id", "group", "split", "trained_on", "seed", "label", "predicted", "confidence")
 INPUT_COLUMNS = ("id", "image", "label", "group", "split")
 BATCH_SIZE = 256
-CPUS_PER_READER = 0.25
+CPUS_PER_READER = CPUS_PER_ACTOR = 0.5  # readers always find room beside the actors, on one CPU too
 
 Batch = dict[str, np.ndarray]
 
@@ -128,21 +128,24 @@ def _ray_batches(sources: Sequence[Source], arguments: tuple) -> Iterator[Batch]
         rows = ray.data.read_parquet(
             str(source.dataset.images_folder),
             columns=list(INPUT_COLUMNS),
-            ray_remote_args={"num_cpus": CPUS_PER_READER},
+            num_cpus=CPUS_PER_READER,
         )
         return rows.map_batches(name_source, batch_format="pyarrow", num_cpus=CPUS_PER_READER)
 
     first, *others = [read(source) for source in sources]
     rows = first.union(*others) if others else first
-    # Half a CPU an actor: readers always find room beside them, on one CPU too.
     num_actors = max(1, int(ray.cluster_resources().get("CPU", 1)))
+    # Actors on nodes that may go away are started again (for ever: Ray Data's default). On one machine nothing is
+    # gained by that, and Ray warns of it at every start.
+    restarts = {"max_restarts": 0} if len(ray.nodes()) == 1 else {}
     scored = rows.map_batches(
         Scorer,
         fn_constructor_args=arguments,
         batch_size=BATCH_SIZE,
         batch_format="numpy",
         compute=ray.data.ActorPoolStrategy(size=num_actors),
-        num_cpus=0.5,
+        num_cpus=CPUS_PER_ACTOR,
+        **restarts,
     )
     yield from scored.iter_batches(batch_size=None, batch_format="numpy")
 

@@ -21,20 +21,21 @@ SCORES = (
     "f1_micro",
     "f1_macro",
 )
-# Columns that hold names; a class may be called `1`, `NA` or `none`. All other columns are numbers.
-NAMES = ("trained_on", "split", "class", "label", "predicted", "synthetic", "source", "channel")
-_INTERVAL = ("accuracy_low", "accuracy_high")
-TABLES: dict[str, tuple[str, ...]] = {
-    "scores": ("trained_on", "split", "seed", "steps", "n", *SCORES, *_INTERVAL),
+# Table -> (columns of names, columns of numbers). Names are never guessed at: a class may be called `1` or `NA`.
+TABLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "scores": (("trained_on", "split"), ("seed", "steps", "n", *SCORES, "accuracy_low", "accuracy_high")),
     "scores_summary": (
-        *("trained_on", "split", "steps", "n", "num_seeds", *_INTERVAL),
-        *(f"{score}_{statistic}" for score in SCORES for statistic in ("mean", "std")),
+        ("trained_on", "split"),
+        (
+            *("steps", "n", "num_seeds", "accuracy_low", "accuracy_high"),
+            *(f"{score}_{statistic}" for score in SCORES for statistic in ("mean", "std")),
+        ),
     ),
-    "class_scores": ("trained_on", "split", "seed", "class", "n", "recall", "precision", "f1"),
-    "confusion": ("trained_on", "split", "seed", "label", "predicted", "count"),
-    "label_counts": ("trained_on", "split", "seed", "class", "real", "predicted"),
-    "ks": ("synthetic", "class", "channel", "statistic", "wasserstein"),
-    "histograms": ("source", "class", "channel", "intensity", "count"),
+    "class_scores": (("trained_on", "split", "class"), ("seed", "n", "recall", "precision", "f1")),
+    "confusion": (("trained_on", "split", "label", "predicted"), ("seed", "count")),
+    "label_counts": (("trained_on", "split", "class"), ("seed", "real", "predicted")),
+    "ks": (("synthetic", "class", "channel"), ("statistic", "wasserstein")),
+    "histograms": (("source", "class", "channel"), ("intensity", "count")),
 }
 
 
@@ -117,11 +118,10 @@ def load_evaluation(path: Path) -> Evaluation:
     found = content.get("format") if isinstance(content, dict) else None
     if found != FORMAT:
         raise UserError(
-            f"EVALUATION {path}: evaluation format {found}, this version reads {FORMAT}; "
-            "run `raysynth evaluate` again"
+            f"EVALUATION {path}: evaluation format {found}, this version reads {FORMAT}; run `raysynth evaluate` again"
         )
     notes: list[str] = []
-    tables = {name: _read_table(path / f"{name}.csv", columns, notes) for name, columns in TABLES.items()}
+    tables = {name: _read_table(path / f"{name}.csv", *columns, notes) for name, columns in TABLES.items()}
     for name in ("ks", "histograms"):
         tables[name]["channel"] = _name_channels(tables[name]["channel"])
     return Evaluation(path, content, tables, notes)
@@ -134,21 +134,19 @@ def _name_channels(channels: pd.Series) -> pd.Series:
     return channels.replace(dict(zip(numbers, names, strict=True)))
 
 
-def _read_table(file: Path, columns: tuple[str, ...], notes: list[str]) -> pd.DataFrame:
+def _read_table(file: Path, names: tuple[str, ...], numbers: tuple[str, ...], notes: list[str]) -> pd.DataFrame:
+    columns = [*names, *numbers]
     try:
         table = pd.read_csv(file, dtype=str, keep_default_na=False)
+        if missing := [column for column in columns if column not in table]:
+            notes.append(f"{file.name} has no column {', '.join(missing)}.")
     except FileNotFoundError:
         notes.append(f"{file.name} is missing from the evaluation: what rests on it is not shown.")
-        table = pd.DataFrame(columns=list(columns), dtype=str)
+        table = pd.DataFrame()
     except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
         notes.append(f"{file.name} cannot be read ({error}): what rests on it is not shown.")
-        table = pd.DataFrame(columns=list(columns), dtype=str)
-    if missing := [column for column in columns if column not in table]:
-        notes.append(f"{file.name} has no column {', '.join(missing)}.")
-    table = table.reindex(columns=list(columns))
-    for column in columns:
-        if column in NAMES:
-            table[column] = table[column].fillna("").astype(str)
-        else:
-            table[column] = pd.to_numeric(table[column], errors="coerce")
-    return table
+        table = pd.DataFrame()
+    table = table.reindex(columns=columns)
+    text = {column: table[column].fillna("").astype(str) for column in names}
+    values = {column: pd.to_numeric(table[column], errors="coerce").astype(float) for column in numbers}
+    return pd.DataFrame(text | values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from math import ceil, isfinite
 from typing import Any
@@ -20,7 +21,6 @@ from raysynth.report.style import (
     INK,
     LIGHT,
     MUTED,
-    PAGE_WIDTH,
     REAL,
     RULE,
     clear_axis,
@@ -37,35 +37,46 @@ _SHARES = LinearSegmentedColormap.from_list("shares", ["#ffffff", "#d3e3f0", "#5
 
 
 def draw_verdict(items: Sequence[Mapping[str, Any]]) -> Figure:
-    """How far each synthetic set moves the accuracy, in percentage points with its interval, about zero."""
+    """How far each synthetic set moves the accuracy, in percentage points with its interval, about zero.
+
+    One panel for sets that are added to the real images and one for sets that replace them: their scales differ.
+    """
+    titles = {"mixed": "Added to the real images", "synthetic": "In place of the real images"}
+    kinds = [kind for kind in titles if any(_kind(item) == kind for item in items)]
+    names = list(dict.fromkeys(str(item.get("synthetic")) for item in items))
     with house_style():
-        figure = new_figure(0.75 + 0.42 * len(items))
-        axes = figure.add_subplot()
-        axes.axvline(0, color=INK, linewidth=1)
-        limits = [0.0]
-        for row, item in enumerate(items):
-            colour = COLOURS["mixed" if item.get("kind") == "mixed" else "synthetic"]
-            middle, low, high = (100 * _number(item.get(key)) for key in ("difference", "low", "high"))
-            axes.plot([low, high], [row, row], color=colour, linewidth=3, solid_capstyle="round", alpha=0.55)
-            axes.plot(middle, row, "o", color=colour, markersize=8)
-            limits += [value for value in (middle, low, high) if isfinite(value)]
-        low, high = min(limits), max(limits)
-        room = max(0.08 * (high - low), 0.5)
-        axes.set_xlim(low - room, high + room)
-        axes.set_ylim(len(items) - 0.4, -0.6)
-        axes.set_yticks(range(len(items)), [_item_name(item) for item in items])
-        axes.xaxis.set_major_formatter(POINTS)
-        axes.set_xlabel("test accuracy against the real images alone, percentage points")
-        clear_axis(axes, grid="x")
-        right = axes.secondary_yaxis("right")
-        right.set_yticks(range(len(items)), [plain(item.get("conclusion", "")) for item in items])
-        right.tick_params(length=0)
-        right.spines["right"].set_visible(False)
+        figure = new_figure(0.95 + 0.36 * len(names), gap=0.12)
+        panels = figure.subplots(1, len(kinds), sharey=True, squeeze=False)[0]
+        for axes, kind in zip(panels, kinds, strict=True):
+            limits, texts = [0.0], [""] * len(names)
+            for item in (item for item in items if _kind(item) == kind):
+                row = names.index(str(item.get("synthetic")))
+                middle, low, high = (100 * _number(item.get(key)) for key in ("difference", "low", "high"))
+                axes.plot(
+                    [low, high], [row, row], color=COLOURS[kind], linewidth=3.5, solid_capstyle="round", alpha=0.5
+                )
+                axes.plot(middle, row, "o", color=COLOURS[kind], markersize=8.5)
+                limits += [value for value in (middle, low, high) if isfinite(value)]
+                texts[row] = plain(item.get("conclusion", ""))
+            room = max(0.08 * (max(limits) - min(limits)), 0.5)
+            axes.set_xlim(min(limits) - room, max(limits) + room)
+            axes.axvline(0, color=INK, linewidth=1.2, zorder=1)
+            axes.xaxis.set_major_formatter(POINTS)
+            axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+            axes.set_title(titles[kind])
+            axes.set_xlabel("percentage points of test accuracy")
+            axes.set_yticks(range(len(names)), [plain(name) for name in names])
+            clear_axis(axes, grid="x")
+            right = axes.secondary_yaxis("right")
+            right.set_yticks(range(len(names)), texts)
+            right.tick_params(length=0)
+            right.spines["right"].set_visible(False)
+        panels[0].set_ylim(len(names) - 0.45, -0.55)
     return figure
 
 
-def _item_name(item: Mapping[str, Any]) -> str:
-    return plain(f"{item.get('kind', 'generated')}: {item.get('synthetic', '')}")
+def _kind(item: Mapping[str, Any]) -> str:
+    return "mixed" if item.get("kind") == "mixed" else "synthetic"
 
 
 def draw_accuracy(summary: pd.DataFrame, scores: pd.DataFrame, names: Sequence[str], kinds: Kinds) -> Figure:
@@ -103,9 +114,7 @@ def draw_accuracy(summary: pd.DataFrame, scores: pd.DataFrame, names: Sequence[s
     return figure
 
 
-def draw_class_scores(
-    class_scores: pd.DataFrame, classes: Sequence[str], names: Sequence[str], kinds: Kinds
-) -> Figure:
+def draw_class_scores(class_scores: pd.DataFrame, classes: Sequence[str], names: Sequence[str], kinds: Kinds) -> Figure:
     """Recall, precision and F1 of each class, one mark a training set: mean over seeds, and their range."""
     with house_style():
         figure = new_figure(1.1 + len(classes) * max(0.36, 0.12 * len(names) + 0.12))
@@ -113,7 +122,9 @@ def draw_class_scores(
         look = _marks(names, kinds)
         groups = class_scores.groupby(["trained_on", "class"])[["recall", "precision", "f1"]]
         low, mean, high = groups.min(), groups.mean(), groups.max()
-        for axes, score, title in zip(panels, ("recall", "precision", "f1"), ("Recall", "Precision", "F1"), strict=True):
+        for axes, score, title in zip(
+            panels, ("recall", "precision", "f1"), ("Recall", "Precision", "F1"), strict=True
+        ):
             for place, name in enumerate(names):
                 shift = (place - (len(names) - 1) / 2) * 0.72 / max(len(names), 1)
                 for row, class_name in enumerate(classes):
@@ -156,11 +167,15 @@ def draw_confusion(confusion: pd.DataFrame, classes: Sequence[str], names: Seque
     columns = min(3, max(len(names), 1))
     rows = ceil(len(names) / columns) or 1
     size = len(classes)
-    short = [plain(name, 16) for name in classes]
+    words = [re.sub(r"[\s_-]+", "\n", plain(name, 22), count=1) for name in classes]
+    turned = max((len(line) for word in words for line in word.split("\n")), default=0) * max(size, 3) > 48
     with house_style():
-        figure = new_figure(rows * (PAGE_WIDTH / 3 * 0.82 + 0.35))
-        for place, name in enumerate(names):
-            axes = figure.add_subplot(rows, columns, place + 1)
+        figure = new_figure(0.7 + 0.4 * turned + rows * (0.4 + max(size, 2) * (0.5 if size <= 6 else 0.3)), gap=0.06)
+        panels = list(figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat)
+        for axes in panels:
+            axes.set_visible(False)
+        for place, (name, axes) in enumerate(zip(names, panels, strict=False)):
+            axes.set_visible(True)
             counts = (
                 confusion[confusion["trained_on"] == name]
                 .pivot_table(index="label", columns="predicted", values="count", aggfunc="sum", fill_value=0)
@@ -172,17 +187,17 @@ def draw_confusion(confusion: pd.DataFrame, classes: Sequence[str], names: Seque
             if size <= 12:
                 _write_cells(axes, counts, shares)
             axes.set_title(plain(name))
-            axes.set_aspect("equal")
             axes.set_xlim(0, size)
             axes.set_ylim(size, 0)
-            turn = 0 if sum(map(len, short)) < 40 else 35
-            axes.set_xticks(np.arange(size) + 0.5, short, rotation=turn, ha="right" if turn else "center")
-            axes.set_yticks(np.arange(size) + 0.5, short if place % columns == 0 else [""] * size)
-            axes.tick_params(length=0, labelsize=9 if size <= 6 else 7)
+            axes.set_xticks(
+                np.arange(size) + 0.5, words, rotation=35 if turned else 0, ha="right" if turned else "center"
+            )
+            axes.set_yticks(np.arange(size) + 0.5, words)
+            lowest = place + columns >= len(names)
+            axes.tick_params(length=0, labelsize=8.5 if size <= 6 else 7, labelbottom=lowest)
             axes.spines[:].set_visible(False)
-            axes.set_xlabel("predicted")
-            if place % columns == 0:
-                axes.set_ylabel("true")
+            axes.set_xlabel("predicted" if lowest else "")
+            axes.set_ylabel("true" if place % columns == 0 else "")
     return figure
 
 
@@ -225,8 +240,13 @@ def draw_label_counts(counts: pd.DataFrame, classes: Sequence[str], names: Seque
     return figure
 
 
-def draw_class_distribution(sets: Sequence[tuple[str, str, Mapping[str, Mapping[str, int]]]], classes: Sequence[str]) -> Figure:
-    """Images of each class in every data set, real splits stacked. `sets` holds (name, kind, split -> class -> count)."""
+def draw_class_distribution(
+    sets: Sequence[tuple[str, str, Mapping[str, Mapping[str, int]]]], classes: Sequence[str]
+) -> Figure:
+    """Images of each class in every data set, real splits stacked, the sum beside the bar.
+
+    `sets` holds (name, kind, split -> class -> count).
+    """
     columns = min(3, max(len(sets), 1))
     rows = ceil(len(sets) / columns) or 1
     shades = {"train": REAL, "validation": LIGHT["real"], "test": "#b8bfc8"}
@@ -237,10 +257,12 @@ def draw_class_distribution(sets: Sequence[tuple[str, str, Mapping[str, Mapping[
             total = np.zeros(len(classes))
             for split, colour in shades.items():
                 number = np.array([float(counts.get(split, {}).get(c, 0)) for c in classes])
-                axes.barh(range(len(classes)), number, 0.62, left=total, color=colour if kind == "real" else COLOURS[kind])
-                total += number
-            for row, number in enumerate(total):
-                axes.text(number, row, f" {number:,.0f}", va="center", color=MUTED, fontsize=8.5)
+                axes.barh(
+                    range(len(classes)), number, 0.62, left=total, color=colour if kind == "real" else COLOURS[kind]
+                )
+                total = total + number
+            for row, count in enumerate(total):
+                axes.text(count, row, f" {count:,.0f}", va="center", color=MUTED, fontsize=8.5)
             axes.set_title(plain(name))
             axes.margins(x=0.14)
             axes.set_yticks(range(len(classes)), [plain(class_name, 20) for class_name in classes])

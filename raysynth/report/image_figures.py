@@ -39,7 +39,11 @@ def choose_images(dataset: Dataset, class_name: str, split: str, num_images: int
     count = source.count_rows(filter=wanted)
     rows = np.unique(np.linspace(0, max(count - 1, 0), num_images).astype(int))[:count]
     table = source.scanner(columns=["image"], filter=wanted).take(rows)
-    return np.asarray(table["image"].combine_chunks().to_numpy_ndarray()) if count else np.zeros((0, *dataset.shape), np.uint8)
+    return (
+        np.asarray(table["image"].combine_chunks().to_numpy_ndarray())
+        if count
+        else np.zeros((0, *dataset.shape), np.uint8)
+    )
 
 
 def join_images(images: np.ndarray, columns: int) -> np.ndarray:
@@ -155,9 +159,10 @@ def _draw_histogram(axes: Axes, real: np.ndarray, made: np.ndarray, *, zero_note
     axes.set_xticks([0, 64, 128, 192, 255])
     clear_axis(axes, grid="y")
     if cut and zero_note:
-        dark, place, side = (0, 0.03, "left") if max(real[0], made[0]) >= max(real[-1], made[-1]) else (-1, 0.97, "right")
-        span = "0 to 3" if dark == 0 else "252 to 255"
-        note = f"off the scale at {span}: real {real[dark]:.0f} %, synthetic {made[dark]:.0f} %"
+        dark = max(real[0], made[0]) >= max(real[-1], made[-1])
+        end, span = (0, "0 to 3") if dark else (-1, "252 to 255")
+        note = f"off the scale at {span}: real {real[end]:.0f} %, synthetic {made[end]:.0f} %"
+        place, side = (0.99, "right") if dark else (0.01, "left")
         axes.text(place, 0.97, note, transform=axes.transAxes, ha=side, va="top", color=MUTED, fontsize=8.5)
 
 
@@ -170,9 +175,11 @@ def _draw_cumulated(axes: Axes, real: np.ndarray, made: np.ndarray, statistic: f
         widest = int(np.argmax(np.abs(real - made)))
         axes.plot([widest, widest], [real[widest], made[widest]], color=INK, linewidth=2, solid_capstyle="butt")
         gap = abs(real[widest] - made[widest]) / 100 if statistic is None else statistic
-        side = "left" if widest < 150 else "right"
-        note = f"  KS {gap:.3f} at {widest}  "
-        axes.text(widest, (real[widest] + made[widest]) / 2, note, ha=side, va="center", fontweight="bold")
+        # Cumulated curves rise to the right: below and right of the gap, or above and left of it, nothing is drawn.
+        corner = (8, min, "left", "top") if widest < 150 else (-8, max, "right", "bottom")
+        shift, edge, across, upright = corner
+        y = edge(real[widest], made[widest])
+        axes.text(widest + shift, y, f"KS {gap:.3f} at {widest}", ha=across, va=upright, fontweight="bold")
     axes.set_ylim(0, 103)
     axes.set_xlim(-2, 258)
     axes.set_xticks([0, 64, 128, 192, 255])

@@ -9,10 +9,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment
 
 from raysynth.errors import UserError
-from raysynth.report import sections
+from raysynth.report import image_sections, origin_sections, sections
 from raysynth.report.evaluation_files import SCORES, Evaluation, load_evaluation
 
 _FOLDER = Path(__file__).parent
@@ -37,10 +37,8 @@ def report(evaluation: Path, out: Path = Path("report.html"), *, say: Callable[[
 
 def render(evaluation: Evaluation, *, say: Callable[[str], None] = lambda line: None) -> str:
     """The page of an evaluation as text."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(
-        percent=format_percent, score=format_score, number=format_number, points=format_points
-    )
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters.update(percent=format_percent, score=format_score, number=format_number, points=format_points)
     template = environment.from_string((_FOLDER / "report.html").read_text(encoding="utf-8"))
     notes = list(evaluation.notes)
     values: dict[str, Any] = {
@@ -58,13 +56,13 @@ def render(evaluation: Evaluation, *, say: Callable[[str], None] = lambda line: 
         "all_score_rows": sections.score_rows(evaluation, tuple(sections.SPLIT_NAMES)),
         "panels": sections.score_panels(evaluation),
         "class_rows": sections.class_score_rows(evaluation),
-        "samples": sections.sample_grid(evaluation, notes),
-        "distribution": sections.distribution_panel(evaluation),
-        "intensities": sections.intensities(evaluation),
-        "sweeps": sections.sweeps(evaluation, notes),
-        "families": sections.family_figures(evaluation, notes, say),
+        "samples": image_sections.sample_grid(evaluation, notes),
+        "distribution": image_sections.distribution_panel(evaluation),
+        "intensities": image_sections.intensities(evaluation),
+        "sweeps": origin_sections.sweeps(evaluation, notes),
+        "families": origin_sections.family_figures(evaluation, notes, say),
         "trainings": evaluation.content.get("trainings") or [],
-        "provenance": sections.provenance(evaluation),
+        "provenance": origin_sections.provenance(evaluation),
         "num_synthetic": len(evaluation.synthetic),
         "notes": notes,
     }

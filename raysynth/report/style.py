@@ -10,12 +10,13 @@ import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from PIL import Image
 
 # Blue, vermilion and green of Okabe and Ito's palette: told apart with any common colour blindness.
@@ -28,8 +29,8 @@ LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#1c2
 PAGE_WIDTH = 11.2  # inches, at 96 pixels each: the width of the report's text column
 PIXELS_PER_INCH = 96
 
-FONTS = "system-ui, -apple-system, 'Segoe UI', 'Helvetica Neue', Arial, 'DejaVu Sans', sans-serif"
-_SETTINGS = {
+FONTS = "-apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'Liberation Sans', Arial, sans-serif"
+_SETTINGS: dict[Any, Any] = {
     "text.parse_math": False,  # a class may be called `$\alpha$` or just cost money
     "svg.fonttype": "none",  # text stays text: small files, and the browser has the letters of every script
     "svg.hashsalt": "raysynth",
@@ -82,9 +83,12 @@ def house_style() -> Iterator[None]:
         yield
 
 
-def new_figure(height: float, width: float = PAGE_WIDTH) -> Figure:
-    """An empty figure, sizes in inches; call it inside `house_style()`."""
-    return Figure(figsize=(width, height), layout="constrained")
+def new_figure(height: float, *, gap: float = 0.02) -> Figure:
+    """An empty figure as wide as the page, `height` in inches; `gap` is the room between its axes as a share.
+
+    Call it inside `house_style()`.
+    """
+    return Figure(figsize=(PAGE_WIDTH, height), layout=ConstrainedLayoutEngine(wspace=gap))
 
 
 def clear_axis(axes: Axes, *, grid: Literal["x", "y"] | None = None) -> None:
@@ -114,7 +118,7 @@ def svg_uri(figure: Figure) -> str:
     stream = io.BytesIO()
     with house_style():
         figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
-    text = re.sub(r"(font:[^;\"]*?[\d.]+px )[^;\"]*", lambda found: found[1] + FONTS, stream.getvalue().decode())
+    text = re.sub(r"(font-family:|font:[^;\"]*?[\d.]+px) [^;\"]*", rf"\1 {FONTS}", stream.getvalue().decode())
     return "data:image/svg+xml;base64," + base64.b64encode(text.encode()).decode()
 
 
@@ -140,3 +144,9 @@ def panel(figure: Figure, *, title: str, caption: str, alt: str) -> Panel:
     """A chart as a panel of the page."""
     width = round(figure.get_figwidth() * PIXELS_PER_INCH)
     return Panel(plain(title, 120), caption, plain(alt, 400), svg_uri(figure), width)
+
+
+def picture_panel(figure: Figure, *, title: str, caption: str, alt: str) -> Panel:
+    """A figure that holds images as a panel of the page: pixels, and never turned dark."""
+    width = round(figure.get_figwidth() * PIXELS_PER_INCH)
+    return Panel(plain(title, 120), caption, plain(alt, 400), png_uri(figure), width, "picture")

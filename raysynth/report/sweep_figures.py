@@ -48,7 +48,9 @@ class Sweep:
 
     def title(self, trial: Trial) -> str:
         """The parameters by which a trial differs from the others, or its name."""
-        parts = [f"{plain(key, 20)} {plain(trial.parameters[key], 20)}" for key in self.varied if key in trial.parameters]
+        parts = [
+            f"{plain(key, 20)} {plain(trial.parameters[key], 20)}" for key in self.varied if key in trial.parameters
+        ]
         return ", ".join(parts) or plain(trial.name)
 
 
@@ -158,7 +160,7 @@ def draw_metric(sweep: Sweep) -> Figure | None:
         clear_axis(axes, grid="y")
         axes.tick_params(which="minor", length=0)
         handles, labels = axes.get_legend_handles_labels()
-        figure.legend(handles[::-1], labels[::-1], loc="outside right upper", title="last value")
+        figure.legend(handles[::-1], labels[::-1], loc="outside right upper", title="last value", alignment="left")
     return figure
 
 

@@ -106,12 +106,12 @@ def check_fits(family: str, config: dict[str, Any], dataset: Dataset, world_size
 def create_run(path: Path, settings: dict[str, Any], *, scoring_network: Path | None = None, say: Say) -> RunFolder:
     """Write a planned run's folder; the scoring network is trained first where it is not cached yet."""
     from raysynth.cluster.session import num_cores
-    from raysynth.evaluation.frechet import ensure_scoring_network
+    from raysynth.evaluation.scoring_network import ensure_scoring_network
 
     dataset: Dataset = settings["dataset"]
     if scoring_network is None:
         scoring_network = ensure_scoring_network(
-            dataset, fallback_folder=path.parent / "scoring", num_threads=num_cores(), say=say
+            dataset, fallback_folder=path.parent / "scoring", threads=num_cores(), say=say
         )
     return RunFolder.create(
         path,

@@ -82,7 +82,7 @@ def frechet_score(family: Family, dataset: Dataset, settings: dict[str, Any]) ->
     """
     if not settings.get("scoring_network"):
         return None
-    from raysynth.evaluation.frechet import FrechetScorer, load_scoring_network
+    from raysynth.evaluation.scoring_network import FrechetScorer, load_scoring_network
 
     scorer = FrechetScorer(dataset, load_scoring_network(Path(settings["scoring_network"])))
     labels = torch.as_tensor(scorer.labels)

@@ -68,6 +68,14 @@ class SweepFolder:
     def run(self, trial: Trial) -> RunFolder:
         return RunFolder(self.path / "runs" / trial.name)
 
+    def best(self) -> dict[str, Any] | None:
+        """`best.json`, or None while the sweep has none."""
+        file = self.path / "best.json"
+        if not file.is_file():
+            return None
+        content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        return content
+
     def table(self, space: SearchSpace) -> pd.DataFrame:
         """One row a trial, in the order of the space: parameters, status, last epoch and its metric, speed, run."""
         rows = []

@@ -73,7 +73,7 @@ def _plan(
 ) -> tuple[SweepFolder, SearchSpace]:
     """Check everything, then write the sweep with all its runs, none of them begun."""
     from raysynth.cluster.session import num_cores
-    from raysynth.evaluation.frechet import ensure_scoring_network
+    from raysynth.evaluation.scoring_network import ensure_scoring_network
     from raysynth.training.train import check_fits, create_run
 
     if space is None:
@@ -92,7 +92,7 @@ def _plan(
     sweep_path = name_folder(out, search.family)
     if dry_run:
         return SweepFolder(sweep_path), search
-    network = ensure_scoring_network(dataset, fallback_folder=out / "scoring", num_threads=num_cores(), say=say)
+    network = ensure_scoring_network(dataset, fallback_folder=out / "scoring", threads=num_cores(), say=say)
     sweep = SweepFolder.create(
         sweep_path, space=search, dataset=dataset, scoring_network=network, workers_per_trial=workers_per_trial
     )

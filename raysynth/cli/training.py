@@ -1,0 +1,116 @@
+"""The verbs demo, train, tune and generate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from raysynth.cli.console import print_json, say, say_to_stderr
+
+DATA_HELP = "Data set folder. Default: the embedded phantom, drawn once."
+SET_HELP = "Set a config key, e.g. latent_dim=128; repeat for more. Default: the family's values."
+JSON_HELP = "Print the result as JSON on standard output, progress on standard error. Default: off."
+
+
+def demo_verb(
+    out: Path = typer.Option(Path("demo"), help="Folder for all that the demo makes. Default: demo."),
+    seed: int = typer.Option(0, help="Seed of the data set and the training. Default: 0."),
+) -> None:
+    """The whole way on images that the package draws itself: data set, sweep, synthetic images, evaluation, report."""
+    from raysynth.demo import demo
+
+    demo(out, seed=seed, say=say)
+
+
+def train_verb(
+    family: str | None = typer.Argument(None, help="Family to train, e.g. wcgan_gp."),
+    data: Path | None = typer.Option(None, help=DATA_HELP),
+    epochs: int = typer.Option(30, help="Passes over the train images. Default: 30 epochs."),
+    set_: list[str] = typer.Option([], "--set", metavar="KEY=VALUE", help=SET_HELP),
+    workers: int | None = typer.Option(
+        None, help="Ray Train workers that share each batch; 0 is in-process. Default: the number of GPUs."
+    ),
+    out: Path = typer.Option(Path("runs"), help="Parent folder of the run. Default: runs."),
+    resume: Path | None = typer.Option(None, metavar="RUN", help="Go on with this run. Default: a new run."),
+    dry_run: bool = typer.Option(False, "--dry-run", help="Check and print the plan, train nothing. Default: off."),
+    json_: bool = typer.Option(False, "--json", help=JSON_HELP),
+) -> None:
+    """Train one family on a data set."""
+    from raysynth.config import parse_overrides
+    from raysynth.training.train import train
+
+    run = train(
+        family,
+        data=data,
+        epochs=epochs,
+        overrides=parse_overrides(set_),
+        workers=workers,
+        out=out,
+        resume=resume,
+        dry_run=dry_run,
+        say=say_to_stderr if json_ else say,
+    )
+    if json_:
+        print_json({"run": str(run)})
+
+
+def tune_verb(
+    space: str | None = typer.Argument(None, help="Search space: a shipped name, e.g. wcgan_gp, or a YAML file."),
+    data: Path | None = typer.Option(None, help=DATA_HELP),
+    epochs: int | None = typer.Option(None, help="Epochs of a full trial. Default: the search space's."),
+    set_: list[str] = typer.Option([], "--set", metavar="KEY=VALUE", help=f"Fix a key. {SET_HELP}"),
+    max_concurrent: int | None = typer.Option(None, help="Trials at a time. Default: as many as cores or GPUs allow."),
+    workers_per_trial: int = typer.Option(1, help="Ray Train workers of each trial. Default: 1, in the trial itself."),
+    out: Path = typer.Option(Path("sweeps"), help="Parent folder of the sweep. Default: sweeps."),
+    resume: Path | None = typer.Option(None, metavar="SWEEP", help="Finish this sweep. Default: a new sweep."),
+    dry_run: bool = typer.Option(False, "--dry-run", help="Check and print the trials, train nothing. Default: off."),
+    json_: bool = typer.Option(False, "--json", help=JSON_HELP),
+) -> None:
+    """Train every trial of a search space, stopping poor ones early (ASHA), and name the best."""
+    from raysynth.config import parse_overrides
+    from raysynth.tuning.sweep_folder import SweepFolder
+    from raysynth.tuning.tune import tune
+
+    sweep = tune(
+        space,
+        data=data,
+        epochs=epochs,
+        overrides=parse_overrides(set_),
+        max_concurrent=max_concurrent,
+        workers_per_trial=workers_per_trial,
+        out=out,
+        resume=resume,
+        dry_run=dry_run,
+        say=say_to_stderr if json_ else say,
+    )
+    if json_:
+        print_json({"sweep": str(sweep), "best": SweepFolder(sweep).best()})
+
+
+def generate_verb(
+    run: Path = typer.Argument(help="Run folder, or sweep folder (then its best run)."),
+    out: Path = typer.Option(..., help="Folder of the synthetic data set. Required."),
+    per_class: int | None = typer.Option(None, help="Images of each class. Default: as --like."),
+    like: Path | None = typer.Option(None, help="Data set whose train counts to match. Default: the training data."),
+    seed: int = typer.Option(0, help="Seed of the images. Default: 0."),
+    workers: int = typer.Option(0, help="Ray tasks that draw; 0 is in-process. Default: 0."),
+    json_: bool = typer.Option(False, "--json", help=JSON_HELP),
+) -> None:
+    """Draw a synthetic data set from a run or a sweep."""
+    from raysynth.training.generate import generate
+
+    dataset = generate(
+        run,
+        out=out,
+        per_class=per_class,
+        like=like,
+        seed=seed,
+        workers=workers,
+        say=say_to_stderr if json_ else say,
+    )
+    if json_:
+        counts = dataset.counts["train"]
+        print_json({"data": str(dataset.path), "fingerprint": dataset.fingerprint, "counts": counts})
+    else:
+        say(f"{dataset.num_images()} synthetic images: {dataset.path}")

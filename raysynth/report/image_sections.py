@@ -1,0 +1,121 @@
+"""What a report shows of the images themselves: samples, classes, intensities."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from raysynth.data.dataset import Dataset, load_dataset
+from raysynth.errors import UserError
+from raysynth.report import figures, image_figures
+from raysynth.report.evaluation_files import Evaluation
+from raysynth.report.style import Panel, join_words, panel, plain, png_uri
+
+_STRIP_WIDTH = 940  # CSS pixels for all strips of a row of the sample grid
+_CELL = 64  # CSS pixels of one image in it
+
+
+def open_sets(evaluation: Evaluation, notes: list[str]) -> dict[str, Dataset]:
+    """The data sets that are still where the evaluation found them, the real one under an empty name."""
+    found: dict[str, Dataset] = {}
+    for name, entry in [("", evaluation.real), *((str(s.get("name")), s) for s in evaluation.synthetic)]:
+        shown = name or "The real data set"
+        place = evaluation.locate(entry.get("path"))
+        try:
+            dataset = load_dataset(place, "data set") if place else None
+        except UserError as error:
+            notes.append(f"{shown}: {error}; its images are not shown.")
+            continue
+        if dataset is None:
+            notes.append(f"{shown} is no longer at {entry.get('path')}: its images are not shown.")
+        elif entry.get("fingerprint") and dataset.fingerprint != entry["fingerprint"]:
+            notes.append(f"{shown} at {entry.get('path')} has changed since the evaluation: its images are not shown.")
+        else:
+            found[name] = dataset
+    return found
+
+
+def sample_grid(evaluation: Evaluation, notes: list[str]) -> dict[str, Any] | None:
+    """Real train images beside each synthetic set's, one row a class, each cell a strip of images."""
+    sets = open_sets(evaluation, notes)
+    if not sets:
+        return None
+    count = max(3, min(10, _STRIP_WIDTH // len(sets) // (_CELL + image_figures.GAP)))
+    rows = [
+        {"class": name, "cells": [_strip(dataset, name, count) for dataset in sets.values()]}
+        for name in evaluation.classes
+    ]
+    heads = [(name or "real, train", "synthetic" if name else "real", sets[name].shape) for name in sets]
+    return {"heads": heads, "rows": rows, "count": count}
+
+
+def _strip(dataset: Dataset, class_name: str, count: int) -> dict[str, Any] | None:
+    """Images of a class side by side, for the template; None when the set has none."""
+    if class_name not in dataset.classes:
+        return None
+    images = image_figures.choose_images(dataset, class_name, "train", count)
+    if not len(images):
+        return None
+    if images.ndim == 5:  # volumes (N, C, D, H, W): their middle slices
+        images = images[:, :, images.shape[2] // 2]
+    gap = image_figures.GAP
+    alt = f"{len(images)} {dataset.kind} images of the class {plain(class_name)}"
+    width = len(images) * (_CELL + gap) - gap
+    return {"source": png_uri(image_figures.join_images(images, len(images))), "width": width, "alt": alt}
+
+
+def distribution_panel(evaluation: Evaluation) -> Panel | None:
+    """Images per class in the real splits and in each synthetic set."""
+    counts = evaluation.real.get("counts")
+    if not counts:
+        return None
+    sets = [(str(evaluation.real.get("name", "real")), "real", counts)]
+    sets += [(str(s.get("name")), "synthetic", s.get("counts") or {}) for s in evaluation.synthetic]
+    return panel(
+        figures.draw_class_distribution(sets, evaluation.classes),
+        title="Images by class",
+        caption="Number of images of each class: the real set by split, stacked, and each synthetic set.",
+        alt=f"Number of images of the classes {join_words(evaluation.classes)} in each data set",
+    )
+
+
+def intensities(evaluation: Evaluation) -> dict[str, Any]:
+    """The KS table (rows: synthetic set and class; columns: channels) and the histograms of each synthetic set."""
+    ks, histograms = evaluation.tables["ks"], evaluation.tables["histograms"]
+    channels = list(dict.fromkeys([*ks["channel"], *histograms["channel"]]))
+    rows: list[dict[str, Any]] = []
+    for (synthetic, class_name), group in ks.groupby(["synthetic", "class"], sort=False):
+        found = group.drop_duplicates("channel").set_index("channel")[["statistic", "wasserstein"]]
+        cells = [tuple(found.loc[channel]) if channel in found.index else (None, None) for channel in channels]
+        first = not rows or rows[-1]["synthetic"] != synthetic
+        rows.append({"synthetic": synthetic, "class": class_name, "cells": cells, "first": first})
+    train = sum(((evaluation.real.get("counts") or {}).get("train") or {}).values())
+    panels = []
+    for entry in evaluation.synthetic:
+        name = str(entry.get("name"))
+        own = histograms[histograms["source"] == name]
+        if own.empty:
+            continue
+        made = sum((entry.get("counts") or {}).get("train", {}).values())
+        rests_on = f"All pixels of {train:,} real train images and {made:,} images of {plain(name)}"
+        panels.append(
+            panel(
+                figure=image_figures.draw_intensities(histograms, ks, name, channels),
+                title=f"{name}: all classes",
+                caption=f"Left: share of pixels by intensity, four intensities a step. Right: share of pixels up to an "
+                f"intensity; the KS statistic is the widest gap. {rests_on}.",
+                alt=f"Histograms of pixel intensities, real images and {name}",
+            )
+        )
+        if present := [c for c in evaluation.classes if c in set(own["class"])]:
+            limit = image_figures.MAX_PANELS
+            cut = len(present) * len(channels) > limit
+            rest = f" The first {limit} only; all are in histograms.csv." if cut else ""
+            panels.append(
+                panel(
+                    figure=image_figures.draw_class_intensities(histograms, name, present, channels),
+                    title=f"{name}: by class",
+                    caption=f"The same by class; what is higher than the frame is cut off. {rests_on}.{rest}",
+                    alt=f"Histograms of pixel intensities by class, real images and {name}",
+                )
+            )
+    return {"channels": channels, "rows": rows, "panels": panels}

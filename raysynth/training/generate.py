@@ -1,0 +1,150 @@
+"""`raysynth generate`: a synthetic data set from a run, or from the best run of a sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from raysynth.data.dataset import Dataset, load_dataset, refuse_existing, write_dataset
+from raysynth.errors import UserError
+from raysynth.models.context import Context, hash_seed
+from raysynth.training.checkpoints import load_newest_checkpoint
+from raysynth.training.run_folder import RunFolder
+from raysynth.training.worker import CHUNK_SIZE, build_family, sample_uint8
+from raysynth.tuning.sweep_folder import SweepFolder
+
+Say = Callable[[str], None]
+
+
+def generate(
+    run: Path | str,
+    *,
+    out: Path | str,
+    per_class: int | None = None,
+    like: Path | str | None = None,
+    seed: int = 0,
+    workers: int = 0,
+    say: Say = print,
+) -> Dataset:
+    """Draw images from a run (or a sweep's best run) and write them as a data set whose rows are all `train`.
+
+    As many of each class as the training data have, or `per_class` of each, or the train counts of the data set
+    `like`. Image i of a class has the same bytes for any number of workers: its own seed, chunks of one size, one
+    thread. `workers`: Ray tasks; 0 is in-process. Raises UserError before anything is drawn.
+    """
+    refuse_existing(Path(out))
+    source, sweep = find_run(run)
+    settings = source.settings()
+    classes: list[str] = settings["data"]["classes"]
+    counts = _counts(settings, classes, per_class, like)
+    if workers < 0:
+        raise UserError(f"--workers {workers}: want 0 (in-process) or more")
+    if load_newest_checkpoint(source.checkpoints) is None:
+        raise UserError(f"RUN {source.path}: has no checkpoint yet; go on with `raysynth train --resume {source.path}`")
+
+    labels = np.repeat(np.arange(len(classes)), counts)
+    numbers = np.concatenate([np.arange(count) for count in counts])
+    seeds = np.array([hash_seed(seed, int(c), int(i)) for c, i in zip(labels, numbers, strict=True)], dtype=np.int64)
+    say(f"drawing {len(labels)} images from {source.path}")
+    images = sample_sharded(source.path, labels, seeds, workers=workers)
+    return write_dataset(
+        out,
+        name=Path(out).resolve().name,
+        kind="synthetic",
+        classes=classes,
+        images=images,
+        columns={
+            "id": [f"{classes[c]}-{i:06d}" for c, i in zip(labels, numbers, strict=True)],
+            "label": labels,
+            "split": ["train"] * len(labels),
+            "seed": seeds,
+        },
+        source={"generated_by": settings["family"]},
+        provenance={
+            "run": str(source.path.resolve()),
+            "sweep": str(sweep.resolve()) if sweep else None,
+            "family": settings["family"],
+            "config": settings["config"],
+            "epoch": source.status()["epoch"],
+            "epochs": settings["epochs"],
+            "run_seed": settings["config"]["seed"],
+            "training_data": settings["data"]["path"],
+            "training_name": settings["data"]["name"],
+            "training_fingerprint": settings["data"]["fingerprint"],
+            "training_leakage": settings["data"]["leakage"],
+            "generate_seed": seed,
+        },
+    )
+
+
+def find_run(path: Path | str) -> tuple[RunFolder, Path | None]:
+    """The run at `path`, or the best run of the sweep at `path`, and that sweep.
+
+    Raises UserError when it is neither, or a sweep that has no best run yet.
+    """
+    path = Path(path)
+    if (path / "sweep.json").is_file():
+        best = SweepFolder(path).best()
+        if best is None:
+            raise UserError(f"SWEEP {path}: has no best run yet; finish it with `raysynth tune --resume {path}`")
+        return RunFolder(path / best["run"]), path
+    if not (path / "config.yaml").is_file():
+        raise UserError(f"RUN {path}: neither a run nor a sweep; make one with `raysynth train` or `raysynth tune`")
+    in_sweep = path.resolve().parent.name == "runs" and (path.resolve().parents[1] / "sweep.json").is_file()
+    return RunFolder(path), path.resolve().parents[1] if in_sweep else None
+
+
+def _counts(settings: dict[str, Any], classes: list[str], per_class: int | None, like: Path | str | None) -> list[int]:
+    if per_class is not None and like is not None:
+        raise UserError("--per-class, --like: want one of the two; leave the other out")
+    if per_class is not None:
+        if per_class < 1:
+            raise UserError(f"--per-class {per_class}: want 1 or more")
+        return [per_class] * len(classes)
+    counts = settings["data"]["train_counts"]
+    if like is not None:
+        counts = load_dataset(like, "--like").counts["train"]
+        unknown = sorted(set(counts) - set(classes))
+        if unknown:
+            raise UserError(f"--like {like}: class {unknown[0]!r} is none of the run's ({', '.join(classes)})")
+    return [counts.get(name, 0) for name in classes]
+
+
+def sample_sharded(run: Path, labels: np.ndarray, seeds: np.ndarray, *, workers: int) -> np.ndarray:
+    """Images (N, C, H, W) uint8 of a run, in the order of `labels` (N,) and `seeds` (N,).
+
+    Shards are whole chunks, so that every image is drawn in the same company whatever the number of workers.
+    """
+    if workers == 0:
+        return sample_run(str(run), labels, seeds)
+    from raysynth.cluster.session import ray_session
+
+    num_chunks = -(-len(labels) // CHUNK_SIZE)
+    bounds = [round(shard * num_chunks / workers) * CHUNK_SIZE for shard in range(workers + 1)]
+    with ray_session():
+        import ray
+
+        draw = ray.remote(sample_run)
+        shards = [slice(a, b) for a, b in zip(bounds, bounds[1:], strict=False) if a < b]
+        return np.concatenate(ray.get([draw.remote(str(run.resolve()), labels[s], seeds[s]) for s in shards]))
+
+
+def sample_run(run: str, labels: np.ndarray, seeds: np.ndarray) -> np.ndarray:
+    """Images (N, C, H, W) uint8 drawn from a run's newest checkpoint by one thread."""
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # how a sum is split over threads decides its last bit
+    try:
+        folder = RunFolder(run)
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        settings = folder.settings()
+        family = build_family(settings, Context(seed=settings["config"]["seed"], device=device))
+        state = load_newest_checkpoint(folder.checkpoints, device)
+        assert state is not None, f"{run}: the checkpoint has gone"
+        family.load_state_dict(state["model"])
+        return sample_uint8(family, torch.as_tensor(labels), torch.as_tensor(seeds))
+    finally:
+        torch.set_num_threads(num_threads)

@@ -1,0 +1,58 @@
+"""An evaluation through Ray: tasks, Ray Data histograms and the actor pool give what this process gives."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from raysynth.data.dataset import Dataset, write_dataset
+from raysynth.evaluation.evaluate import evaluate
+from raysynth.evaluation.histograms import dataset_histograms
+
+pytestmark = pytest.mark.usefixtures("ray_cluster")
+
+
+def make_set(path: Path, *, splits: dict[str, int], seed: int, classes: tuple[str, ...] = ("a", "b")) -> Dataset:
+    num_images = sum(splits.values())
+    labels = np.arange(num_images) % 2
+    images = np.random.default_rng(seed).integers(0, 256, (num_images, 1, 16, 16), dtype=np.uint8)
+    images[:, :, :8] //= 1 + labels[:, None, None, None].astype(np.uint8)
+    return write_dataset(
+        path,
+        name=path.name,
+        kind="real",
+        classes=classes,
+        images=images,
+        columns={
+            "id": [f"{index:04d}" for index in range(num_images)],
+            "label": labels,
+            "split": [split for split, count in splits.items() for _ in range(count)],
+        },
+        source={},
+    )
+
+
+def test_ray_gives_what_one_process_gives(tmp_path):
+    real = make_set(tmp_path / "real", splits={"train": 64, "validation": 20, "test": 30}, seed=0)
+    made = make_set(tmp_path / "made", splits={"train": 64}, seed=1, classes=("b", "a"))
+    for with_ray in (True, False):
+        counts = dataset_histograms(made, real.classes, with_ray=with_ray)
+        assert counts.sum() == 64 * 16 * 16
+        assert np.array_equal(counts, dataset_histograms(made, real.classes, with_ray=not with_ray))
+
+    said: list[str] = []
+    through_ray = evaluate(real, [made.path], seeds=1, epochs=1, out=tmp_path / "out", say=said.append)
+    in_process = evaluate(real, [made.path], seeds=1, epochs=1, out=tmp_path / "out", workers=0)
+
+    assert sum(line.startswith("classifier ") for line in said) == 4
+    assert json.loads((through_ray / "evaluation.json").read_text())["verdict"]["items"]
+    for table in ("ks.csv", "histograms.csv"):
+        assert (through_ray / table).read_bytes() == (in_process / table).read_bytes()
+    a, b = (pd.read_parquet(folder / "predictions.parquet") for folder in (through_ray, in_process))
+    columns = ["image_id", "group", "split", "trained_on", "seed", "label"]
+    pd.testing.assert_frame_equal(a[columns], b[columns])
+    # One thread in either place, so the same weights; other batches of images while scoring, so not the same bits.
+    assert a["confidence"].to_numpy() == pytest.approx(b["confidence"].to_numpy(), abs=1e-4)
+    assert (a["predicted"] == b["predicted"]).mean() > 0.99

@@ -1,0 +1,252 @@
+"""`data import`, from files to a data set, with everything that can be wrong with the files."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from raysynth.cli.data import app
+from raysynth.data import decode_members
+from raysynth.data.dataset import load_dataset
+from raysynth.data.importer import import_images
+from raysynth.errors import UserError
+
+
+def picture(seed: int, side: int = 24) -> Image.Image:
+    coarse = np.random.default_rng(seed).integers(0, 256, (6, 6), dtype=np.uint8)
+    return Image.fromarray(coarse).resize((side, side))
+
+
+@pytest.fixture
+def source(tmp_path) -> Path:
+    """20 images of each of two classes; 0.png of each class has a twin."""
+    root = tmp_path / "source"
+    for offset, name in ((0, "healthy"), (100, "with tumour é")):
+        (root / name).mkdir(parents=True)
+        for i in range(19):
+            picture(offset + i).save(root / name / f"{i}.png")
+        shutil.copy(root / name / "0.png", root / name / "copy.png")
+    return root
+
+
+@pytest.fixture
+def kaggle(source, tmp_path) -> Path:
+    """The same images, one in four in Testing; the twins are on both sides."""
+    root = tmp_path / "kaggle"
+    for file in source.rglob("*.png"):
+        split = "Testing" if file.stem in ("copy", "1", "2", "3", "4") else "Training"
+        target = root / split / file.parent.name / file.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, target)
+    return root
+
+
+def run(src, out, **options):
+    lines: list[str] = []
+    dataset = import_images(src, out, **({"size": 16} | options), say=lines.append)
+    return dataset, "\n".join(lines)
+
+
+def rejected(out: Path) -> dict[str, str]:
+    with (out / "rejected.csv").open(encoding="utf-8", newline="") as file:
+        return {row["path"]: row["reason"] for row in csv.DictReader(file)}
+
+
+def test_a_folder_becomes_a_data_set(source, tmp_path):
+    dataset, said = run(source, tmp_path / "out")
+    assert dataset == load_dataset(tmp_path / "out")
+    assert dataset.classes == ("healthy", "with tumour é")
+    assert dataset.shape == (1, 16, 16)
+    assert dataset.leakage.status == "clean"
+    assert dataset.source["path"] == "source"
+    assert dataset.source["arguments"]["split"] == "grouped"
+    assert (dataset.source["rejected"], dataset.source["duplicates"]) == (0, 2)
+    assert dataset.num_images() == 40
+    assert dataset.num_images("test") == dataset.num_images("validation") == 4
+    assert "2 images are pixel-identical copies" in said
+    assert rejected(tmp_path / "out") == {}
+    first = dataset.read(["id", "source_path", "source_width", "source_height", "source_format"]).to_pylist()[0]
+    assert list(first.values()) == ["healthy/0.png", "healthy/0.png", 24, 24, "PNG"]
+
+
+def test_a_zip_gives_the_same_data_set_as_its_folder(source, tmp_path):
+    archive = shutil.make_archive(str(tmp_path / "source"), "zip", tmp_path, "source")
+    from_folder, _ = run(source, tmp_path / "out")
+    from_zip, _ = run(archive, tmp_path / "out2")
+    assert from_zip.fingerprint == from_folder.fingerprint
+    assert from_zip.read(["source_path"])["source_path"][0].as_py() == "source/healthy/0.png"
+
+
+def test_the_split_follows_the_seed(source, tmp_path):
+    fingerprints = [run(source, tmp_path / str(i), seed=seed)[0].fingerprint for i, seed in enumerate((0, 0, 1))]
+    assert fingerprints[0] == fingerprints[1] != fingerprints[2]
+
+
+def test_folders_keeps_the_splits_and_tells_that_they_leak(kaggle, tmp_path):
+    dataset, _ = run(kaggle, tmp_path / "out", split="folders", validation=0.2)
+    assert dataset.num_images("test") == 10
+    assert dataset.num_images("validation") == 6
+    assert dataset.leakage.status == "leaky"
+    assert dataset.leakage.num_test == 2
+    pooled, said = run(kaggle, tmp_path / "pooled")
+    assert pooled.leakage.status == "clean"
+    assert "--split folders" in said
+
+
+def test_folders_needs_folders(source, tmp_path):
+    with pytest.raises(UserError, match=r"--split folders: .*healthy.*--split grouped"):
+        run(source, tmp_path / "out", split="folders")
+
+
+def test_random_separates_twins(tmp_path):
+    for name in "ab":
+        (tmp_path / "source" / name).mkdir(parents=True)
+        for i in range(30):
+            picture(i // 2 + 100 * (name == "a")).save(tmp_path / "source" / name / f"{i}.png")
+    dataset, _ = run(tmp_path / "source", tmp_path / "out", split="random")
+    assert (dataset.num_images("test"), dataset.num_images("validation")) == (6, 6)
+    assert dataset.leakage.status == "leaky"
+
+
+def test_classes_are_renamed_and_merged(source, tmp_path):
+    dataset, _ = run(source, tmp_path / "out", rename={"healthy": "no tumour"})
+    assert dataset.classes == ("no tumour", "with tumour é")
+    dataset, said = run(source, tmp_path / "merged", rename={"healthy": "all", "with tumour é": "all"})
+    assert dataset.classes == ("all",)
+    assert "only class" in said
+
+
+def test_every_bad_file_is_listed_and_the_import_goes_on(source, tmp_path):
+    folder = source / "healthy"
+    whole = (source / "healthy" / "5.png").read_bytes()
+    (folder / "truncated.png").write_bytes(whole[: len(whole) // 2])
+    (folder / "empty.png").touch()
+    (folder / "text.png").write_text("no image")
+    (folder / "named wrong.jpg").write_bytes(whole)
+    (source / "notes.txt").write_text("notes")
+    (folder / "link.png").symlink_to("/etc/hostname")
+    dataset, said = run(source, tmp_path / "out")
+    reasons = rejected(tmp_path / "out")
+    assert {path: reason.split()[0] for path, reason in reasons.items()} == {
+        "healthy/truncated.png": "corrupt",
+        "healthy/empty.png": "the",
+        "healthy/text.png": "not",
+        "healthy/link.png": "a",
+        "notes.txt": "not",
+    }
+    assert dataset.source["rejected"] == 5
+    assert "41 images imported, 5 files rejected" in said
+    rows = dataset.read(["id", "source_format"]).to_pylist()
+    assert {"id": "healthy/named wrong.jpg", "source_format": "PNG"} in rows
+
+
+def test_a_damaged_zip_entry_is_rejected(source, tmp_path):
+    archive = Path(shutil.make_archive(str(tmp_path / "s"), "zip", source))
+    content = bytearray(archive.read_bytes())
+    content[content.index(b"IDAT") + 10] ^= 0xFF  # of the first entry; its checksum no longer fits
+    archive.write_bytes(content)
+    dataset, _ = run(archive, tmp_path / "out")
+    assert dataset.num_images() == 39
+    assert all("cannot be read" in reason for reason in rejected(tmp_path / "out").values())
+
+
+def test_classes_without_images_are_dropped_with_a_notice(source, tmp_path):
+    (source / "nobody").mkdir()
+    (source / "only text").mkdir()
+    (source / "only text" / "1.png").write_text("no image")
+    dataset, said = run(source, tmp_path / "out")
+    assert dataset.classes == ("healthy", "with tumour é")
+    assert "'nobody' has no image" in said
+    assert "'only text' has no image" in said
+
+
+def test_a_class_with_one_image_goes_to_train(source, tmp_path):
+    (source / "rare").mkdir()
+    picture(500).save(source / "rare" / "1.png")
+    dataset, said = run(source, tmp_path / "out")
+    assert [dataset.counts[split]["rare"] for split in ("train", "validation", "test")] == [1, 0, 0]
+    assert "no test image of 'rare'" in said
+
+
+def test_twins_in_different_classes_are_kept_and_named(source, tmp_path):
+    shutil.copy(source / "healthy" / "3.png", source / "with tumour é" / "again.png")
+    dataset, said = run(source, tmp_path / "out")
+    assert dataset.num_images() == 41
+    assert dataset.leakage.status == "clean"
+    assert "2 pixel-identical images stand in different classes" in said
+    assert "healthy/3.png = with tumour é/again.png" in said
+
+
+def test_nothing_readable_is_a_users_mistake(tmp_path):
+    (tmp_path / "source" / "a").mkdir(parents=True)
+    (tmp_path / "source" / "a" / "1.txt").write_text("text")
+    with pytest.raises(UserError, match=r"not one of 1 files .*a/1.txt"):
+        run(tmp_path / "source", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_interrupted_import_leaves_nothing(source, tmp_path, monkeypatch):
+    def interrupt(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(decode_members, "decode", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run(source, tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["source"]
+
+
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [
+        ({"size": 0}, "--size 0"),
+        ({"channels": 2}, "--channels 2"),
+        ({"split": "patients"}, "--split patients"),
+        ({"fit": "squeeze"}, "--fit squeeze"),
+        ({"test": 1.5}, "--test 1.5"),
+        ({"validation": -0.1}, "--validation -0.1"),
+        ({"test": 0.6, "validation": 0.5}, "nothing to train on"),
+        ({"rename": {"unknown": "x"}}, "--rename unknown=x: .*healthy"),
+        ({"rename": {"healthy": "a/b"}}, "--rename healthy=a/b"),
+    ],
+)
+def test_wrong_options_are_named(source, tmp_path, options, hint):
+    with pytest.raises(UserError, match=hint) as caught:
+        run(source, tmp_path / "out", **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_data_set_does_not_go_into_its_source(source):
+    with pytest.raises(UserError, match="lies inside"):
+        run(source, source / "out")
+
+
+def test_batches_in_any_order_give_the_same_data_set(source, tmp_path, monkeypatch):
+    def scattered(found, target):
+        rows = np.random.default_rng(0).permutation(len(found.members))
+        for part in np.array_split(rows, 7):
+            yield decode_members._decode_rows(found.path, target, found.members, {"data": part})
+
+    here, _ = run(source, tmp_path / "here")
+    monkeypatch.setattr(decode_members, "SMALL_SOURCE_BYTES", 0)
+    monkeypatch.setattr(decode_members, "_decode_with_ray", scattered)
+    there, _ = run(source, tmp_path / "there")
+    assert here.fingerprint == there.fingerprint
+    assert here.read(["pixel_hash", "source_path"]) == there.read(["pixel_hash", "source_path"])
+
+
+def test_the_command_prints_a_table_or_json(kaggle, tmp_path):
+    runner = CliRunner()
+    arguments = ["import", str(kaggle), "--size", "16", "--split", "folders", "--rename", "healthy=no"]
+    table = runner.invoke(app, [*arguments, "--out", str(tmp_path / "1")])
+    assert table.exit_code == 0
+    assert "warning: leaky split: 2 test" in table.stdout
+    assert next(line for line in table.stdout.splitlines() if line.startswith("  no ")).split() == [
+        *("no", "13", "2", "5", "20")
+    ]
+    result = runner.invoke(app, [*arguments, "--out", str(tmp_path / "2"), "--json"])
+    assert json.loads(result.stdout)["counts"]["test"] == {"no": 5, "with tumour é": 5}

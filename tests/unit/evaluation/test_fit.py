@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+import torch
+
+from raysynth.evaluation.fit import (
+    FixedSteps,
+    fit_classifier,
+    limited_threads,
+    load_network,
+    predict_probabilities,
+    save_classifier,
+)
+from raysynth.models.classifier import Classifier
+from raysynth.models.context import Context
+
+CONFIG = Classifier.Config(widths=(4, 8), num_steps=5, batch_size=8, seed=3)
+
+
+def test_steps_are_exact_even_within_an_epoch():
+    images, labels = np.zeros((20, 1, 8, 8), np.uint8), np.zeros(20, np.int64)
+    batches = FixedSteps(images, labels, total_steps=5, batch_size=8, context=Context())
+    assert batches.num_epochs == 3
+    assert [len(list(batches.epoch(epoch))) for epoch in (1, 2, 3)] == [2, 2, 1]
+
+
+def test_weights_survive_the_file(make_dataset, tmp_path):
+    images, labels = make_dataset("set").pixels()
+    with limited_threads(1):
+        fitted = fit_classifier(images, labels, config=CONFIG, num_classes=2, validation=(images, labels))
+        assert 0 <= fitted.validation_accuracy <= 1
+        assert fitted.model.schedule.last_epoch == 5
+        path = tmp_path / "deep" / "weights.pt"
+        save_classifier(path, fitted.model, ["a", "b"])
+        network = load_network(path)
+        fitted.model.network.eval()
+        wanted = predict_probabilities(fitted.model.network, images)
+    assert np.array_equal(predict_probabilities(network, images), wanted)
+    assert wanted.shape == (24, 2)
+    assert wanted.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    assert [file.name for file in path.parent.iterdir()] == ["weights.pt"]
+    torch.load(path, weights_only=True)
+
+
+def test_the_same_seed_gives_the_same_classifier(make_dataset):
+    images, labels = make_dataset("set").pixels()
+    with limited_threads(1):
+        a, b = (fit_classifier(images, labels, config=CONFIG, num_classes=2).model.network for _ in range(2))
+    assert all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
+
+
+def test_another_format_is_refused(tmp_path):
+    torch.save({"format": 99}, tmp_path / "weights.pt")
+    with pytest.raises(ValueError, match="format 99"):
+        load_network(tmp_path / "weights.pt")

@@ -1,0 +1,52 @@
+import pytest
+
+from raysynth.evaluation.plan import default_epochs, plan_trainings, unique_names
+
+
+def rows(**options):
+    plan = plan_trainings(640, {"made": 640, "more": 1280}, seeds=[0, 1], epochs=10, batch_size=64, **options)
+    return {training.trained_on: training for training in plan if training.seed == 0}, plan
+
+
+def test_every_set_is_trained_with_every_seed():
+    by_name, plan = rows()
+    assert list(by_name) == [
+        "real",
+        "real, 200 steps",
+        "real, 300 steps",
+        "generated: made",
+        "generated: more",
+        "mixed: made",
+        "mixed: more",
+    ]
+    assert len(plan) == 2 * len(by_name)
+    assert len({training.weights for training in plan}) == len(plan)
+
+
+def test_real_only_is_trained_at_equal_exposures_and_at_equal_steps():
+    by_name, _ = rows()
+    mixed = by_name["mixed: made"]
+    assert mixed.steps == by_name["real, 200 steps"].steps == 200
+    assert mixed.real_exposures == by_name["real"].real_exposures == 6400
+    assert by_name["real, 200 steps"].real_exposures == 12800
+    assert by_name["generated: more"].real_exposures == 0
+    assert by_name["generated: more"].epochs == by_name["real"].epochs == 10
+
+
+def test_equal_mixes_share_a_baseline_and_a_tiny_one_needs_none():
+    plan = plan_trainings(640, {"a": 64, "b": 64, "c": 5}, seeds=[0], epochs=2, batch_size=64)
+    names = [training.trained_on for training in plan if training.kind == "real"]
+    assert names == ["real", "real, 22 steps"]
+    tiny = next(training for training in plan if training.trained_on == "generated: c")
+    assert (tiny.batch_size, tiny.steps) == (5, 2)
+
+
+def test_names_that_are_alike_get_files_of_their_own():
+    plan = plan_trainings(64, {"a b": 64, "a-b": 64, "日本": 64}, seeds=[0], epochs=1, batch_size=64)
+    assert len({training.weights for training in plan}) == len(plan)
+    assert unique_names(["x", "x", "real"], taken=["real"]) == ["x", "x (2)", "real (2)"]
+
+
+@pytest.mark.parametrize(("num_real", "epochs"), [(2610, 35), (100, 200), (10, 200), (10_000_000, 5)])
+def test_default_epochs_make_about_as_many_steps_for_any_size(num_real, epochs):
+    assert default_epochs(num_real, 64) == epochs

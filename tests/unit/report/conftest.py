@@ -1,0 +1,327 @@
+"""A study made up from random numbers: data sets, a run, a sweep and an evaluation, as the other verbs write them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from PIL import Image
+
+from raysynth.data.dataset import Dataset, write_dataset
+
+SCORES = [
+    "accuracy",
+    *(f"{score}_{kind}" for score in ("recall", "precision", "f1") for kind in ("micro", "macro")),
+]
+
+
+@dataclass
+class Study:
+    """Where the made-up files are."""
+
+    folder: Path
+    evaluation: Path
+    real: Path
+    synthetic: list[Path]
+    sweep: Path
+    classes: list[str]
+
+    def change(self, edit: Callable[[dict[str, Any]], None]) -> None:
+        """Edit `evaluation.json` in place."""
+        file = self.evaluation / "evaluation.json"
+        content = json.loads(file.read_text(encoding="utf-8"))
+        edit(content)
+        file.write_text(json.dumps(content), encoding="utf-8")
+
+
+def make_images(num_images: int, channels: int, size: int, rng: np.random.Generator) -> np.ndarray:
+    """Bright discs on a dark ground, (N, C, H, W) uint8."""
+    y, x = np.mgrid[:size, :size] / size - 0.5
+    radius = rng.uniform(0.25, 0.45, (num_images, 1, 1, 1))
+    discs = (np.hypot(x, y)[None, None] < radius) * rng.uniform(60, 200, (num_images, channels, 1, 1))
+    noise = rng.normal(0, 12, (num_images, channels, size, size)) * (discs > 0)
+    return np.clip(discs + noise, 0, 255).astype(np.uint8)
+
+
+def make_set(
+    path: Path,
+    classes: Sequence[str],
+    per_class: int,
+    rng: np.random.Generator,
+    *,
+    real: bool,
+    channels: int = 1,
+    size: int = 16,
+    provenance: dict[str, Any] | None = None,
+) -> Dataset:
+    """A data set; the real one has a fifth of its images in the test split."""
+    labels = np.repeat(np.arange(len(classes)), per_class)
+    place = np.arange(len(labels))
+    splits = np.where(real & (place % 5 == 0), "test", np.where(real & (place % 5 == 1), "validation", "train"))
+    columns = {"id": [f"{path.name}-{i:05d}" for i in place], "label": labels, "split": splits}
+    return write_dataset(
+        path,
+        name=path.name,
+        kind="real" if real else "synthetic",
+        classes=classes,
+        images=make_images(len(labels), channels, size, rng),
+        columns=columns,
+        source={},
+        provenance=provenance,
+    )
+
+
+def make_run(run: Path, real: Dataset, metrics: pd.DataFrame, config: dict[str, Any], rng: np.random.Generator) -> None:
+    """A run folder with curves and one sample grid of six columns."""
+    (run / "samples").mkdir(parents=True)
+    data = {"path": str(real.path), "classes": list(real.classes), "shape": list(real.shape)}
+    (run / "config.yaml").write_text(yaml.safe_dump({"family": "wcgan_gp", "data": data, "config": config}))
+    metrics.to_csv(run / "metrics.csv", index=False)
+    channels, height, width = real.shape
+    grid = np.zeros((channels, len(real.classes) * (height + 2) + 2, 6 * (width + 2) + 2), np.uint8)
+    for row in range(len(real.classes)):
+        for column, image in enumerate(make_images(6, channels, height, rng)):
+            top, left = 2 + row * (height + 2), 2 + column * (width + 2)
+            grid[:, top : top + height, left : left + width] = image
+    picture = Image.fromarray(grid[0]) if channels == 1 else Image.fromarray(np.moveaxis(grid, 0, -1))
+    picture.save(run / "samples" / "epoch_00010.png")
+
+
+def make_sweep(sweep: Path, real: Dataset, rng: np.random.Generator, *, num_epochs: int = 12) -> None:
+    """A sweep of four trials, one of which failed at its start."""
+    rows = []
+    for place, (generator, latent) in enumerate(
+        [("transposed", 64), ("transposed", 128), ("upsample", 64), ("upsample", 128)]
+    ):
+        trial = f"trial_{place:05d}"
+        length = 0 if place == 3 else num_epochs - 3 * place
+        epochs = np.arange(1, length + 1)
+        frechet = (40 + 15 * place) * np.exp(-epochs / 5) + 4 + place + rng.uniform(0, 0.7, length)
+        make_run(
+            sweep / "runs" / trial, real, pd.DataFrame({"epoch": epochs, "d_loss": 0.1, "frechet": frechet}), {}, rng
+        )
+        rows.append(
+            {
+                "trial": trial,
+                "generator": generator,
+                "critic": "dropout",
+                "latent_dim": latent,
+                "status": "finished" if length else "failed",
+                "epoch": length,
+                "frechet": round(frechet[-1], 4) if length else "",
+                "images_per_s": 512.3,
+                "seconds": 61.5,
+                "run": f"runs/{trial}",
+            }
+        )
+    pd.DataFrame(rows).to_csv(sweep / "table.csv", index=False)
+    (sweep / "space.yaml").write_text(yaml.safe_dump({"family": "wcgan_gp", "metric": "frechet", "mode": "min"}))
+    best = {"trial": rows[0]["trial"], "run": rows[0]["run"], "metric": "frechet", "value": rows[0]["frechet"]}
+    (sweep / "best.json").write_text(json.dumps(best))
+
+
+def score(labels: np.ndarray, predicted: np.ndarray, num_classes: int) -> tuple[dict[str, float], pd.DataFrame]:
+    """All scores of one training and split, and those of its classes."""
+    counts = np.zeros((num_classes, num_classes))
+    np.add.at(counts, (labels, predicted), 1)
+    hits = np.diag(counts)
+    recall, precision = hits / np.maximum(counts.sum(1), 1), hits / np.maximum(counts.sum(0), 1)
+    f1 = 2 * hits / np.maximum(counts.sum(0) + counts.sum(1), 1)
+    accuracy, n = hits.sum() / counts.sum(), counts.sum()
+    middle, half = accuracy + 1.92 / n, 1.96 * np.sqrt(accuracy * (1 - accuracy) / n + 0.96 / n**2)
+    values = dict.fromkeys(SCORES, accuracy) | {
+        "recall_macro": recall.mean(),
+        "precision_macro": precision.mean(),
+        "f1_macro": f1.mean(),
+        "accuracy_low": (middle - half) / (1 + 3.84 / n),
+        "accuracy_high": (middle + half) / (1 + 3.84 / n),
+    }
+    return values, pd.DataFrame({"n": counts.sum(1), "recall": recall, "precision": precision, "f1": f1})
+
+
+def make_tables(
+    folder: Path, real: Dataset, sets: list[Dataset], trainings: list[dict[str, Any]], rng: np.random.Generator
+) -> None:
+    """The tables of an evaluation in which classifiers are right as often as their training set suggests."""
+    classes = list(real.classes)
+    skill = {"real": 0.93, "mixed": 0.95, "synthetic": 0.6}
+    scores, class_scores, confusion, label_counts = [], [], [], []
+    for training in trainings:
+        for split in ("fit", "train", "validation", "test"):
+            counts = real.counts["train" if split == "fit" else split]
+            labels = np.repeat(np.arange(len(classes)), [counts[name] for name in classes])
+            right = rng.random(len(labels)) < (0.99 if split == "fit" else skill[training["kind"]])
+            predicted = np.where(right, labels, rng.integers(len(classes), size=len(labels)))
+            key = {"trained_on": training["trained_on"], "split": split, "seed": training["seed"]}
+            values, by_class = score(labels, predicted, len(classes))
+            scores.append({**key, "steps": training["steps"], "n": len(labels), **values})
+            for label, name in enumerate(classes):
+                class_scores.append({**key, "class": name, **by_class.loc[label]})
+                real_count, count = int((labels == label).sum()), int((predicted == label).sum())
+                label_counts.append({**key, "class": name, "real": real_count, "predicted": count})
+                for other, other_name in enumerate(classes):
+                    count = int(((labels == label) & (predicted == other)).sum())
+                    confusion.append({**key, "label": name, "predicted": other_name, "count": count})
+    table = pd.DataFrame(scores)
+    groups = table.groupby(["trained_on", "split"], sort=False)
+    summary = groups[["steps", "n", "accuracy_low", "accuracy_high"]].mean().assign(num_seeds=groups.size())
+    for name in SCORES:
+        summary[f"{name}_mean"], summary[f"{name}_std"] = groups[name].mean(), groups[name].std()
+    table.to_csv(folder / "scores.csv", index=False)
+    summary.reset_index().to_csv(folder / "scores_summary.csv", index=False)
+    for name, rows in (("class_scores", class_scores), ("confusion", confusion), ("label_counts", label_counts)):
+        pd.DataFrame(rows).to_csv(folder / f"{name}.csv", index=False)
+    make_distributions(folder, real, sets)
+
+
+def make_distributions(folder: Path, real: Dataset, sets: list[Dataset]) -> None:
+    """`histograms.csv` and `ks.csv`."""
+    channels = ["grey"] if real.shape[0] == 1 else ["red", "green", "blue"]
+    histograms, ks = [], []
+    for source, dataset in [("real", real), *((s.name, s) for s in sets)]:
+        images, labels = dataset.pixels("train")
+        for name in ["all", *dataset.classes]:
+            chosen = images if name == "all" else images[labels == dataset.classes.index(name)]
+            for place, channel in enumerate(channels):
+                counts = np.bincount(chosen[:, place].ravel(), minlength=256)
+                key = {"source": source, "class": name, "channel": channel}
+                histograms += [{**key, "intensity": i, "count": int(c)} for i, c in enumerate(counts)]
+    table = pd.DataFrame(histograms)
+    wide = table.pivot_table(index="intensity", columns=["source", "class", "channel"], values="count")
+    for dataset in sets:
+        for name in ["all", *dataset.classes]:
+            for channel in channels:
+                if not wide[(dataset.name, name, channel)].sum():
+                    continue
+                one, two = (c / c.sum() for c in (wide[("real", name, channel)], wide[(dataset.name, name, channel)]))
+                gap = (one.cumsum() - two.cumsum()).abs()
+                key = {"synthetic": dataset.name, "class": name, "channel": channel}
+                ks.append({**key, "statistic": gap.max(), "wasserstein": gap.sum()})
+    table.to_csv(folder / "histograms.csv", index=False)
+    pd.DataFrame(ks).to_csv(folder / "ks.csv", index=False)
+
+
+def make_study(
+    folder: Path,
+    *,
+    classes: Sequence[str] = ("glioma_tumor", "meningioma_tumor", "no_tumor", "pituitary_tumor"),
+    num_synthetic: int = 2,
+    seeds: Sequence[int] = (0, 1, 2),
+    per_class: int = 25,
+    channels: int = 1,
+    real: Dataset | None = None,
+    sets: list[Dataset] | None = None,
+) -> Study:
+    """Everything that a report can find, made up; `real` and `sets` may be given."""
+    rng = np.random.default_rng(0)
+    real = real or make_set(folder / "tumours", classes, per_class, rng, real=True, channels=channels)
+    sweep = folder / "sweeps" / "wcgan_gp-20260101-120000-abcd"
+    make_sweep(sweep, real, rng)
+    origin = {
+        "run": str(sweep / "runs" / "trial_00000"),
+        "sweep": str(sweep),
+        "family": "wcgan_gp",
+        "config": {"generator": "transposed", "latent_dim": 64},
+        "epoch": 12,
+        "run_seed": 0,
+        "training_data": str(real.path),
+        "training_fingerprint": real.fingerprint,
+        "generate_seed": 0,
+    }
+    if sets is None:
+        names = ["gan_small", "gan_large"][:num_synthetic]
+        sets = [
+            make_set(folder / n, classes, per_class, rng, real=False, channels=channels, provenance=origin)
+            for n in names
+        ]
+    num_train = real.num_images("train")
+    steps = 40 * num_train // 16
+    trainings = [{"trained_on": "real", "kind": "real", "synthetic": None, "num_images": num_train, "steps": steps}]
+    if sets:
+        double = {"trained_on": f"real, {2 * steps} steps", "kind": "real", "synthetic": None}
+        trainings.append({**double, "num_images": num_train, "steps": 2 * steps})
+    for dataset in sets:
+        for kind, word in (("synthetic", "generated"), ("mixed", "mixed")):
+            name = {"trained_on": f"{word}: {dataset.name}", "kind": kind, "synthetic": dataset.name}
+            trainings.append({**name, "num_images": 2 * num_train, "steps": steps * (2 if kind == "mixed" else 1)})
+    trainings = [
+        {**t, "seed": seed, "epochs": 40, "seconds": 31.4, "real_exposures": 40 * num_train}
+        for t in trainings
+        for seed in seeds
+    ]
+    evaluation = folder / "evaluations" / "evaluation-20260102-090000-ef01"
+    evaluation.mkdir(parents=True)
+    make_tables(evaluation, real, sets, trainings, rng)
+    items = []
+    for place, dataset in enumerate(sets):
+        for kind, difference in (("generated", -0.33 + 0.08 * place), ("mixed", 0.018 - 0.02 * place)):
+            low, high = difference - 0.022, difference + 0.021
+            conclusion = "helps" if low > 0 else "hurts" if high < 0 else "cannot tell"
+            item = {"synthetic": dataset.name, "kind": kind, "accuracy": 0.93 + difference, "baseline": "real"}
+            items.append(
+                {
+                    **item,
+                    "baseline_accuracy": 0.93,
+                    "difference": difference,
+                    "low": low,
+                    "high": high,
+                    "conclusion": conclusion,
+                }
+            )
+    sentence = (
+        "Adding the images of gan_small to the real ones changes test accuracy by +1.8 points "
+        "(95 % interval −0.4 to +3.9): cannot tell whether they help."
+        if sets
+        else "No synthetic set was evaluated."
+    )
+    content = {
+        "format": 1,
+        "created": "2026-01-02T09:00:00",
+        "real": {
+            "path": str(real.path),
+            "name": real.name,
+            "fingerprint": real.fingerprint,
+            "classes": list(real.classes),
+            "shape": list(real.shape),
+            "counts": real.counts,
+            "leakage": {"status": "clean", "detail": "", "num_test": 0, "num_validation": 0},
+        },
+        "synthetic": [
+            {
+                "name": s.name,
+                "path": str(s.path),
+                "fingerprint": s.fingerprint,
+                "counts": s.counts,
+                "provenance": origin,
+            }
+            for s in sets
+        ],
+        "seeds": list(seeds),
+        "classifier": {"name": "cnn", "config": {"width": 32, "learning_rate": 0.002}},
+        "trainings": trainings,
+        "verdict": {"sentence": sentence, "items": items},
+        "seconds": {"train": 371.2, "score": 12.8},
+        "software": {"raysynth": "0.1.0", "torch": "2.15"},
+    }
+    (evaluation / "evaluation.json").write_text(json.dumps(content), encoding="utf-8")
+    return Study(folder, evaluation, real.path, [s.path for s in sets], sweep, list(real.classes))
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    """Four classes, two synthetic sets from one sweep, three seeds."""
+    return make_study(tmp_path)
+
+
+@pytest.fixture
+def new_study(tmp_path: Path) -> Callable[..., Study]:
+    """`make_study` in a fresh folder, with options."""
+    return partial(make_study, tmp_path)

@@ -1,0 +1,83 @@
+"""The figures of a sweep folder, whole or broken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from raysynth.report.image_figures import draw_grid, join_images
+from raysynth.report.sweep_figures import draw_metric, draw_samples, draw_sweep, read_sweep
+
+
+def texts(figure: Figure) -> list[str]:
+    labels = [text for legend in figure.legends for text in legend.get_texts()]
+    return [text.get_text() for text in [*figure.texts, *labels]]
+
+
+def test_both_figures_are_written(study: Any) -> None:
+    written = draw_sweep(study.sweep)
+    assert [path.name for path in written] == ["metric.png", "samples.png"]
+    for path in written:
+        with Image.open(path) as image:
+            assert min(image.size) > 200
+    assert not list(study.sweep.glob(".*"))
+
+
+def test_trials_are_ranked_and_named_by_what_differs(study: Any) -> None:
+    sweep = read_sweep(study.sweep)
+    assert [trial.name for trial in sweep.trials] == [f"trial_{i:05d}" for i in range(4)]
+    assert sweep.varied == ["generator", "latent_dim"]
+    assert sweep.title(sweep.trials[1]) == "generator transposed, latent_dim 128"
+    assert sweep.best == "trial_00000"
+    metric, samples = draw_metric(sweep), draw_samples(sweep)
+    assert metric is not None
+    assert samples is not None
+    labels = texts(metric)
+    assert len(labels) == 3  # the failed trial has no curve
+    assert labels[0].startswith("best: generator transposed, latent_dim 64: ")
+    assert set(study.classes) <= set(texts(samples))
+    assert len(samples.axes) == 4 * len(study.classes)
+
+
+def test_cells_are_cut_where_they_lie(study: Any) -> None:
+    run = study.sweep / "runs" / "trial_00000"
+    grid = np.zeros((4 * 18 + 2, 6 * 18 + 2), dtype=np.uint8)
+    for row in range(4):
+        for column in range(6):
+            grid[2 + 18 * row : 18 + 18 * row, 2 + 18 * column : 18 + 18 * column] = 10 * (6 * row + column + 1)
+    Image.fromarray(grid).save(run / "samples" / "epoch_00020.png")
+    samples = draw_samples(read_sweep(study.sweep))
+    assert samples is not None
+    shown = np.asarray(samples.axes[1].images[0].get_array())  # the best trial, second class
+    assert shown.shape == (16, 4 * 16)
+    assert np.array_equal(shown[0, ::16], [70, 80, 90, 100])
+    assert all(len(np.unique(shown[:, i * 16 : (i + 1) * 16])) == 1 for i in range(4))
+
+
+def test_broken_sweeps(study: Any, tmp_path: Path) -> None:
+    for name in ("table.csv", "best.json", "space.yaml"):
+        (study.sweep / name).unlink()
+    runs = study.sweep / "runs"
+    (runs / "trial_00000" / "metrics.csv").write_text("epoch,frechet\n1,nan\n2,")
+    (runs / "trial_00001" / "metrics.csv").unlink()
+    (runs / "trial_00001" / "samples" / "epoch_00010.png").write_bytes(b"no image")
+    (runs / "trial_00002" / "config.yaml").write_text("data: [1")
+    assert [path.name for path in draw_sweep(study.sweep)] == ["metric.png", "samples.png"]
+    assert draw_sweep(tmp_path) == []
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_grid_has_one_row_a_class(channels: int) -> None:
+    images = np.arange(5, dtype=np.uint8)[:, None, None, None] * np.ones((1, channels, 8, 8), np.uint8)
+    figure = draw_grid(images, np.array([0, 0, 2, 2, 2]), ["one", "$none$", "three"], per_class=2)
+    (axes,) = figure.axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["one", "$none$", "three"]
+    picture = np.asarray(axes.images[0].get_array())
+    assert picture.shape[:2] == (3 * 10 - 2, 2 * 10 - 2)
+    assert picture.reshape(28, 18, -1)[::10, ::10, 0].tolist() == [[0, 1], [255, 255], [2, 3]]
+    assert join_images(images, 3).shape == (channels, 18, 28)
