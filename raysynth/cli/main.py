@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+import warnings
 
 import typer
 
 from raysynth.cli import data, evaluate, training
+from raysynth.cluster.session import prepare_environment
 from raysynth.errors import TrainingStopped, UserError
 
 app = typer.Typer(
@@ -30,7 +32,7 @@ app.command("report")(evaluate.report_verb)
 
 
 @app.callback(invoke_without_command=True)
-def top(version: bool = typer.Option(False, "--version", help="Print the version and exit. Default: off.")) -> None:
+def top(version: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
     """Do synthetic images help my classifier, by how much, and how sure can I be?"""
     if version:
         from raysynth import __version__
@@ -46,8 +48,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(arguments: list[str] | None = None) -> int:
     """Run the command line in this process and return its exit status."""
-    # Quiet before anything heavy is imported: warnings of libraries are no answer to a user.
-    os.environ.setdefault("PYTHONWARNINGS", "ignore")
+    prepare_environment()  # before torch and ray are imported
+    os.environ.setdefault("PYTHONWARNINGS", "ignore")  # in Ray's processes: a library's warning is no answer to a user
+    warnings.simplefilter("ignore")
     try:
         status = app(args=arguments, standalone_mode=False)
         return status if isinstance(status, int) else 0

@@ -10,12 +10,12 @@ from raysynth.cli.console import print_json, say, say_to_stderr
 
 DATA_HELP = "Data set folder. Default: the embedded phantom, drawn once."
 SET_HELP = "Set a config key, e.g. latent_dim=128; repeat for more. Default: the family's values."
-JSON_HELP = "Print the result as JSON on standard output, progress on standard error. Default: off."
+JSON_HELP = "Print the result as JSON on standard output, progress on standard error."
 
 
 def demo_verb(
-    out: Path = typer.Option(Path("demo"), help="Folder for all that the demo makes. Default: demo."),
-    seed: int = typer.Option(0, help="Seed of the data set and the training. Default: 0."),
+    out: Path = typer.Option(Path("demo"), help="Folder for all that the demo makes."),
+    seed: int = typer.Option(0, help="Seed of the data set and the training."),
 ) -> None:
     """The whole way on images that the package draws itself: data set, sweep, synthetic images, evaluation, report."""
     from raysynth.demo import demo
@@ -26,14 +26,14 @@ def demo_verb(
 def train_verb(
     family: str | None = typer.Argument(None, help="Family to train, e.g. wcgan_gp."),
     data: Path | None = typer.Option(None, help=DATA_HELP),
-    epochs: int = typer.Option(30, help="Passes over the train images. Default: 30 epochs."),
+    epochs: int = typer.Option(30, help="Epochs: passes over the train images."),
     set_: list[str] = typer.Option([], "--set", metavar="KEY=VALUE", help=SET_HELP),
     workers: int | None = typer.Option(
         None, help="Ray Train workers that share each batch; 0 is in-process. Default: the number of GPUs."
     ),
-    out: Path = typer.Option(Path("runs"), help="Parent folder of the run. Default: runs."),
+    out: Path = typer.Option(Path("runs"), help="Parent folder of the run."),
     resume: Path | None = typer.Option(None, metavar="RUN", help="Go on with this run. Default: a new run."),
-    dry_run: bool = typer.Option(False, "--dry-run", help="Check and print the plan, train nothing. Default: off."),
+    dry_run: bool = typer.Option(False, "--dry-run", help="Check and print the plan, train nothing."),
     json_: bool = typer.Option(False, "--json", help=JSON_HELP),
 ) -> None:
     """Train one family on a data set."""
@@ -61,10 +61,10 @@ def tune_verb(
     epochs: int | None = typer.Option(None, help="Epochs of a full trial. Default: the search space's."),
     set_: list[str] = typer.Option([], "--set", metavar="KEY=VALUE", help=f"Fix a key. {SET_HELP}"),
     max_concurrent: int | None = typer.Option(None, help="Trials at a time. Default: as many as cores or GPUs allow."),
-    workers_per_trial: int = typer.Option(1, help="Ray Train workers of each trial. Default: 1, in the trial itself."),
-    out: Path = typer.Option(Path("sweeps"), help="Parent folder of the sweep. Default: sweeps."),
+    workers_per_trial: int = typer.Option(1, help="Ray Train workers of each trial; with 1 it trains in Ray Tune's own."),
+    out: Path = typer.Option(Path("sweeps"), help="Parent folder of the sweep."),
     resume: Path | None = typer.Option(None, metavar="SWEEP", help="Finish this sweep. Default: a new sweep."),
-    dry_run: bool = typer.Option(False, "--dry-run", help="Check and print the trials, train nothing. Default: off."),
+    dry_run: bool = typer.Option(False, "--dry-run", help="Check and print the trials, train nothing."),
     json_: bool = typer.Option(False, "--json", help=JSON_HELP),
 ) -> None:
     """Train every trial of a search space, stopping poor ones early (ASHA), and name the best."""
@@ -93,8 +93,8 @@ def generate_verb(
     out: Path = typer.Option(..., help="Folder of the synthetic data set. Required."),
     per_class: int | None = typer.Option(None, help="Images of each class. Default: as --like."),
     like: Path | None = typer.Option(None, help="Data set whose train counts to match. Default: the training data."),
-    seed: int = typer.Option(0, help="Seed of the images. Default: 0."),
-    workers: int = typer.Option(0, help="Ray tasks that draw; 0 is in-process. Default: 0."),
+    seed: int = typer.Option(0, help="Seed of the images."),
+    workers: int = typer.Option(0, help="Ray tasks that draw; 0 is in-process."),
     json_: bool = typer.Option(False, "--json", help=JSON_HELP),
 ) -> None:
     """Draw a synthetic data set from a run or a sweep."""

@@ -23,11 +23,14 @@ QUIET_ENVIRONMENT = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "RAY_DEDUP_LOGS": "1",
+    # torch's threads sleep when they wait: spinning, two processes that share cores were 4 to 8 times slower
+    # (benchmarks/thread_waiting.py), and a sweep or an evaluation is always several processes.
+    "OMP_WAIT_POLICY": "passive",
 }
 
 
 def prepare_environment() -> None:
-    """Set the variables that Ray reads; a user's own settings win.
+    """Set the variables that Ray and torch read when they are imported; a user's own settings win.
 
     Without bytecode every Ray process recompiles torch, ray and pandas, which doubles each start: where the user
     forbids bytecode beside the sources, it goes to a cache folder of ours.
@@ -39,6 +42,8 @@ def prepare_environment() -> None:
         os.environ.setdefault("PYTHONPYCACHEPREFIX", str(cache / "raysynth" / "bytecode"))
     warnings.filterwarnings("ignore", category=DeprecationWarning, module="ray")
     warnings.filterwarnings("ignore", category=FutureWarning, module="ray")
+    for name in ("ray.data", "ray.train", "ray.tune"):
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 @contextmanager
@@ -70,12 +75,10 @@ def ray_session(*, num_cpus: int | None = None) -> Iterator[None]:
 
 
 def quiet_ray_data() -> None:
-    """Turn off Ray Data's own progress bars and log lines: our verbs print their own."""
+    """Turn off Ray Data's own progress bars: our verbs print their own lines."""
     import ray.data
 
     ray.data.DataContext.get_current().enable_progress_bars = False
-    for name in ("ray.data", "ray.train", "ray.tune"):
-        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def num_cores() -> int:

@@ -20,12 +20,12 @@ def _waves(rng: np.random.Generator, spread: float, count: int = 5) -> np.ndarra
 
 def _size(rng: np.random.Generator, low: float, typical: float, high: float, growth: float) -> float:
     """A radius: lognormal about `typical`, so that a tail is hard to see; `growth` is that of the slice."""
-    return float(np.clip(typical * rng.lognormal(0, 0.36), low, high) * growth)
+    return float(np.clip(typical * rng.lognormal(0, 0.32), low, high) * growth)
 
 
 def paint_glioma(canvas: Canvas, tissue: dict[str, float], head: Head, rng: np.random.Generator, growth: float) -> None:
     """An irregular lesion inside the brain: ring-enhancing with a dark core, patchy, or dark without a ring."""
-    radius = _size(rng, 0.06, 0.145, 0.28, growth)
+    radius = _size(rng, 0.08, 0.155, 0.28, growth)
     x, y = head.brain.point(rng.uniform(0, 2 * np.pi), fraction=float(rng.uniform(0.15, 0.75)))
     outline = canvas.blob(x, y, radius, _waves(rng, 0.13), rng.uniform(0.8, 1.25))
     rough = canvas.texture(scale=0.8, offset=rng.uniform(10, 20))
@@ -33,12 +33,12 @@ def paint_glioma(canvas: Canvas, tissue: dict[str, float], head: Head, rng: np.r
     outline = outline + 0.13 * radius * rough
     within = canvas.mask(head.brain_distance + 0.015, 0.03)
     oedema = canvas.mask(outline - radius * rng.uniform(0.1, 1.1) + 0.035 * coarse, 0.08) * within
-    canvas.paint(rng.uniform(0.3, 0.85) * oedema, tissue["oedema"])
-    visible = rng.uniform(0.55, 1.0)
-    bright = tissue["grey"] + (tissue["enhancing"] - tissue["grey"]) * rng.uniform(0.5, 1.1)
+    canvas.paint(rng.uniform(0.4, 0.9) * oedema, tissue["oedema"])
+    visible = rng.uniform(0.7, 1.0)
+    bright = tissue["grey"] + (tissue["enhancing"] - tissue["grey"]) * rng.uniform(0.6, 1.1)
     kind = rng.random()
     if kind < 0.5:
-        canvas.paint(canvas.mask(outline, 0.02) * within * max(visible, 0.6), tissue["core"])
+        canvas.paint(canvas.mask(outline, 0.02) * within * visible, tissue["core"])
         ring = np.abs(outline + 0.2 * radius) - radius * rng.uniform(0.1, 0.3)
         canvas.paint(canvas.mask(ring, 0.02) * within * visible * np.clip(0.75 + 0.4 * coarse, 0, 1), bright)
     elif kind < 0.8:
@@ -46,14 +46,14 @@ def paint_glioma(canvas: Canvas, tissue: dict[str, float], head: Head, rng: np.r
         patches = np.clip(0.4 + 0.6 * rough, 0, 1) * canvas.mask(outline, 0.04)
         canvas.paint(patches * within * visible, bright)
     else:
-        canvas.paint(canvas.mask(outline, 0.06) * within * visible, tissue["solid"] * 0.5 + tissue["core"] * 0.5)
+        canvas.paint(canvas.mask(outline, 0.06) * within * visible, tissue["solid"] * 0.35 + tissue["core"] * 0.65)
 
 
 def paint_meningioma(
     canvas: Canvas, tissue: dict[str, float], head: Head, rng: np.random.Generator, growth: float
 ) -> None:
     """A round, sharp, evenly bright lesion with its base on the dura, often with a thin dural tail."""
-    radius = _size(rng, 0.06, 0.14, 0.28, growth)
+    radius = _size(rng, 0.07, 0.14, 0.28, growth)
     angle = float(rng.uniform(*head.convexity))
     if head.meninges and rng.random() < 0.3:
         base_x, base_y, away = head.meninges[rng.integers(len(head.meninges))]
@@ -127,7 +127,7 @@ def paint_finds(canvas: Canvas, tissue: dict[str, float], head: Head, rng: np.ra
         spot = canvas.ellipse(x, y, rng.uniform(0.015, 0.04), rng.uniform(0.015, 0.04), rng.uniform(0, 3))
         kind = ["bone", "core", "oedema", "vessel", "enhancing"][rng.integers(5)]
         canvas.paint(canvas.mask(spot, 0.02) * rng.uniform(0.3, 0.9), tissue[kind])
-    if rng.random() < 0.07:  # a dark gap in the brain: old stroke or cyst
+    if rng.random() < 0.05:  # a dark gap in the brain: old stroke or cyst
         x, y = head.brain.point(rng.uniform(0, 2 * np.pi), fraction=rng.uniform(0.3, 0.95))
         gap = canvas.blob(x, y, rng.uniform(0.05, 0.13), _waves(rng, 0.12), rng.uniform(0.7, 1.4))
         canvas.paint(

@@ -11,6 +11,7 @@ import numpy as np
 
 from raysynth.data.dataset import load_dataset
 from raysynth.errors import TrainingStopped, UserError
+from raysynth.evaluation.classes import label_mapping
 from raysynth.evaluation.plan import Training
 
 THREADS = 1  # a task has one CPU; threads that share it only get in each other's way
@@ -62,11 +63,6 @@ def training_pixels(path: str, classes: Sequence[str], split: str) -> tuple[np.n
     dataset = load_dataset(path)
     images, labels = dataset.pixels(split)
     return images, label_mapping(dataset.classes, classes)[labels]
-
-
-def label_mapping(own_classes: Sequence[str], classes: Sequence[str]) -> np.ndarray:
-    """Label of a data set -> index of the same class in `classes`; -1 for a class that is not among them."""
-    return np.array([classes.index(name) if name in classes else -1 for name in own_classes], dtype=np.int64)
 
 
 def train_all(

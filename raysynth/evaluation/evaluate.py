@@ -143,11 +143,12 @@ def _compare_intensities(
     folder: Path, real: Dataset, synthetic: Sequence[SyntheticSet], *, with_ray: bool, say: Say
 ) -> None:
     """Write histograms.csv and ks.csv: real `train` images against each synthetic set."""
-    real_histograms = dataset_histograms(real, real.classes, with_ray=with_ray)
+    real_histograms, *others = dataset_histograms(
+        [real, *(item.dataset for item in synthetic)], real.classes, with_ray=with_ray
+    )
     histograms = [histogram_table(REAL, real_histograms, real.classes)]
     distances = []
-    for item in synthetic:
-        generated = dataset_histograms(item.dataset, real.classes, with_ray=with_ray)
+    for item, generated in zip(synthetic, others, strict=True):
         histograms.append(histogram_table(item.name, generated, real.classes))
         distances.append(ks_table(item.name, real_histograms, generated, real.classes, say))
         total = distances[-1][distances[-1]["class"] == "all"]["statistic"]

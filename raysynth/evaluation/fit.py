@@ -117,7 +117,7 @@ def predict_probabilities(network: ClassifierNetwork, images: np.ndarray) -> np.
         network(batch).float().softmax(dim=1).cpu().numpy()
         for batch, _ in in_order(images, np.zeros(len(images), np.int64), batch_size=SCORING_BATCH_SIZE, device=device)
     ]
-    return np.concatenate(parts)
+    return np.concatenate([np.zeros((0, network.head.out_features), np.float32), *parts])
 
 
 @contextmanager

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from raysynth.data.dataset import Dataset
+from raysynth.data.dataset import Dataset, tensor_column
+from raysynth.evaluation.chunks import Chunk, list_chunks, read_chunk
+from raysynth.evaluation.classes import label_mapping
 
 NUM_INTENSITIES = 256  # uint8 images: one bin an intensity, so nothing is lost by binning
 ALL_CLASSES = "all"
-BATCH_SIZE = 256
 
 
 def count_intensities(images: np.ndarray, labels: np.ndarray, num_classes: int) -> np.ndarray:
@@ -31,33 +33,32 @@ def count_intensities(images: np.ndarray, labels: np.ndarray, num_classes: int) 
 
 
 def dataset_histograms(
-    dataset: Dataset, classes: Sequence[str], *, split: str = "train", with_ray: bool = True
-) -> np.ndarray:
-    """Histograms of one split, (len(classes), C, 256) int64, its classes matched to `classes` by name.
+    datasets: Sequence[Dataset], classes: Sequence[str], *, split: str = "train", with_ray: bool = True
+) -> list[np.ndarray]:
+    """For each data set the histograms of one split, (len(classes), C, 256) int64, classes matched by name.
 
-    With Ray, batches of the Parquet shards are counted in parallel and only partial histograms travel; a Ray
-    session must be running. Memory does not grow with the number of images either way.
+    With Ray, chunks of the Parquet shards are counted in parallel and only partial histograms travel; a Ray session
+    must be running. Memory does not grow with the number of images either way.
     """
-    # label of the data set -> index in `classes`, -1 for a class that is not among them
-    mapping = np.array([classes.index(name) if name in classes else -1 for name in dataset.classes])
+    mappings = [label_mapping(dataset.classes, classes) for dataset in datasets]
 
-    def count_batch(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        chosen = batch["split"] == split
-        labels = mapping[batch["label"][chosen]]
-        return {"histogram": count_intensities(batch["image"][chosen], labels, len(classes))[None]}
+    def count_chunk(chunk: Chunk) -> dict[str, Any]:
+        table = read_chunk(chunk, ("image", "label", "split"))
+        chosen = table["split"].to_numpy() == split
+        labels = mappings[chunk["set"]][table["label"].to_numpy()[chosen]]
+        images = tensor_column(table, "image")[chosen]
+        return {"set": chunk["set"], "histogram": count_intensities(images, labels, len(classes))}
 
-    total = np.zeros((len(classes), dataset.shape[0], NUM_INTENSITIES), dtype=np.int64)
+    chunks = list_chunks(datasets)
+    partial: Iterable[dict[str, Any]] = map(count_chunk, chunks)
     if with_ray:
         import ray
 
-        rows = ray.data.read_parquet(str(dataset.images_folder), columns=["image", "label", "split"])
-        partial = rows.map_batches(count_batch, batch_size=BATCH_SIZE, batch_format="numpy")
-        for batch in partial.iter_batches(batch_size=None, batch_format="numpy"):
-            total += batch["histogram"].sum(axis=0)
-    else:
-        images, labels = dataset.pixels(split)
-        total += count_intensities(images, mapping[labels], len(classes))
-    return total
+        partial = ray.data.from_items(chunks, override_num_blocks=len(chunks)).map(count_chunk).iter_rows()
+    totals = [np.zeros((len(classes), dataset.shape[0], NUM_INTENSITIES), np.int64) for dataset in datasets]
+    for part in partial:
+        totals[part["set"]] += part["histogram"]
+    return totals
 
 
 def histogram_table(source: str, histograms: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:

@@ -162,15 +162,23 @@ def _marks(names: Sequence[str], kinds: Kinds) -> dict[str, dict[str, Any]]:
     return look
 
 
+def _columns(num_panels: int) -> int:
+    """Panels side by side: at most three, and no lonely one in the second row."""
+    return 2 if num_panels == 4 else min(3, max(num_panels, 1))
+
+
 def draw_confusion(confusion: pd.DataFrame, classes: Sequence[str], names: Sequence[str]) -> Figure:
     """One matrix a training set: rows are true classes, cells are counts coloured by the share of their row."""
-    columns = min(3, max(len(names), 1))
+    columns = _columns(len(names))
     rows = ceil(len(names) / columns) or 1
     size = len(classes)
     words = [re.sub(r"[\s_-]+", "\n", plain(name, 22), count=1) for name in classes]
-    turned = max((len(line) for word in words for line in word.split("\n")), default=0) * max(size, 3) > 48
+    longest = max((len(line) for word in words for line in word.split("\n")), default=0)
+    turned = longest * size * columns > 150  # too long to stand side by side
+    if turned:
+        words = [plain(name, 16) for name in classes]
     with house_style():
-        figure = new_figure(0.7 + 0.4 * turned + rows * (0.4 + max(size, 2) * (0.5 if size <= 6 else 0.3)), gap=0.06)
+        figure = new_figure(0.7 + 0.8 * turned + rows * (0.4 + max(size, 2) * (0.5 if size <= 6 else 0.3)), gap=0.06)
         panels = list(figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat)
         for axes in panels:
             axes.set_visible(False)
@@ -189,9 +197,7 @@ def draw_confusion(confusion: pd.DataFrame, classes: Sequence[str], names: Seque
             axes.set_title(plain(name))
             axes.set_xlim(0, size)
             axes.set_ylim(size, 0)
-            axes.set_xticks(
-                np.arange(size) + 0.5, words, rotation=35 if turned else 0, ha="right" if turned else "center"
-            )
+            axes.set_xticks(np.arange(size) + 0.5, words, rotation=90 if turned else 0)
             axes.set_yticks(np.arange(size) + 0.5, words)
             lowest = place + columns >= len(names)
             axes.tick_params(length=0, labelsize=8.5 if size <= 6 else 7, labelbottom=lowest)
@@ -212,7 +218,7 @@ def _write_cells(axes: Axes, counts: np.ndarray, shares: np.ndarray) -> None:
 
 def draw_label_counts(counts: pd.DataFrame, classes: Sequence[str], names: Sequence[str], kinds: Kinds) -> Figure:
     """Test images of each class beside how many were predicted as it (mean over seeds, their range as a line)."""
-    columns = min(3, max(len(names), 1))
+    columns = _columns(len(names))
     rows = ceil(len(names) / columns) or 1
     places = np.arange(len(classes))
     with house_style():
@@ -247,7 +253,7 @@ def draw_class_distribution(
 
     `sets` holds (name, kind, split -> class -> count).
     """
-    columns = min(3, max(len(sets), 1))
+    columns = _columns(len(sets))
     rows = ceil(len(sets) / columns) or 1
     shades = {"train": REAL, "validation": LIGHT["real"], "test": "#b8bfc8"}
     with house_style():
@@ -264,11 +270,12 @@ def draw_class_distribution(
             for row, count in enumerate(total):
                 axes.text(count, row, f" {count:,.0f}", va="center", color=MUTED, fontsize=8.5)
             axes.set_title(plain(name))
-            axes.margins(x=0.14)
             axes.set_yticks(range(len(classes)), [plain(class_name, 20) for class_name in classes])
             axes.set_ylim(len(classes) - 0.5, -0.5)
             axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
             clear_axis(axes, grid="x")
+        most = max((sum(s.get(c, 0) for s in counts.values()) for _, _, counts in sets for c in classes), default=0)
+        axes.set_xlim(0, 1.16 * max(most, 1))  # shared by all
         for axes in panels:  # those left over
             axes.set_visible(False)
         marks = [Patch(color=colour, label=f"real, {split}") for split, colour in shades.items()]

@@ -57,6 +57,8 @@ def _strip(dataset: Dataset, class_name: str, count: int) -> dict[str, Any] | No
         return None
     if images.ndim == 5:  # volumes (N, C, D, H, W): their middle slices
         images = images[:, :, images.shape[2] // 2]
+    scale = max(1, _CELL // images.shape[-2])  # enlarged by whole pixels here, not smoothed by the browser
+    images = images.repeat(scale, axis=-2).repeat(scale, axis=-1)
     gap = image_figures.GAP
     alt = f"{len(images)} {dataset.kind} images of the class {plain(class_name)}"
     width = len(images) * (_CELL + gap) - gap

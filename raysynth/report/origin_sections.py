@@ -44,20 +44,25 @@ def sweeps(evaluation: Evaluation, notes: list[str]) -> list[dict[str, Any]]:
             caption = "The newest samples of each trial, the best trial first; the same seeds in every trial."
             alt = "Sample images of each trial and class"
             panels.append(picture_panel(pictures, title="Samples, trial by class", caption=caption, alt=alt))
-        table = sweep.table
+        table = sweep.table.apply(_shorten_numbers)
         shown.append(
             {
                 "path": path,
                 "names": names,
                 "columns": list(table.columns),
                 "rows": [{"best": row.get("trial") == sweep.best, "values": list(row)} for _, row in table.iterrows()],
-                "numeric": [_is_numeric(table[name]) for name in table.columns],
+                "numeric": [_is_numeric(sweep.table[name]) for name in table.columns],
                 "best": sweep.best,
                 "metric": sweep.metric,
                 "panels": panels,
             }
         )
     return shown
+
+
+def _shorten_numbers(column: pd.Series) -> pd.Series:
+    """Texts of numbers with four digits that count; other columns as they are."""
+    return column.map(lambda text: f"{float(text):.4g}" if "." in text else text) if _is_numeric(column) else column
 
 
 def _is_numeric(column: pd.Series) -> bool:

@@ -50,7 +50,7 @@ def render(evaluation: Evaluation, *, say: Callable[[str], None] = lambda line: 
         "verdict": sections.verdict(evaluation),
         "tiles": sections.key_figures(evaluation),
         "basis": sections.basis(evaluation),
-        "leaky": (evaluation.real.get("leakage") or {}).get("status") == "leaky",
+        "leaky": sections.leaks_into_test(evaluation),
         "score_names": SCORES,
         "score_rows": sections.score_rows(evaluation, ("fit", "test")),
         "all_score_rows": sections.score_rows(evaluation, tuple(sections.SPLIT_NAMES)),

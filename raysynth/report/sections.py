@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -33,16 +35,26 @@ def num_test(evaluation: Evaluation) -> int:
     return sum(int(count) for count in counts.values())
 
 
+def leaks_into_test(evaluation: Evaluation) -> bool:
+    """Whether test images are known to have twins among those that classifiers learn from."""
+    leakage = evaluation.real.get("leakage") or {}
+    return leakage.get("status") == "leaky" and leakage.get("num_test") != 0
+
+
 def basis(evaluation: Evaluation) -> str:
     """What a score on the test split rests on."""
     text = f"{num_test(evaluation):,} real test images, {describe_seeds(evaluation)}"
-    status = (evaluation.real.get("leakage") or {}).get("status")
-    warning = {"leaky": "; the split is leaky, so the scores are too high", "clean": ""}
-    return text + warning.get(str(status), "; whether the split leaks is unknown")
+    if leaks_into_test(evaluation):
+        return f"{text}; the split is leaky, so the scores are too high"
+    known = (evaluation.real.get("leakage") or {}).get("status") in ("clean", "leaky")
+    return text if known else f"{text}; whether the split leaks is unknown"
 
 
 def verdict(evaluation: Evaluation) -> dict[str, Any]:
-    """The sentence, its figure, and the comparisons behind it."""
+    """The sentence, its figure, and the comparisons behind it.
+
+    The sentence is split for reading: `claim` and its `doubt` (the interval) are its first clause, `further` the rest.
+    """
     content = evaluation.content.get("verdict") or {}
     items = content.get("items") or []
     chart = None
@@ -50,12 +62,26 @@ def verdict(evaluation: Evaluation) -> dict[str, Any]:
         chart = panel(
             figures.draw_verdict(items),
             title="",
-            caption="Difference of test accuracy to the better of the classifiers trained on real images alone, with "
-            f"its 95 % interval. An interval that holds zero decides nothing. {basis(evaluation)}.",
+            caption="Difference of test accuracy to training on the real images alone, with its 95 % interval. A mix is "
+            "held against real images at equal exposures or at equal steps, whichever did better on validation "
+            f"images. An interval that holds zero decides nothing. {basis(evaluation)}.",
             alt="Difference of test accuracy and its interval for each synthetic set",
         )
     sentence = str(content.get("sentence") or "This evaluation holds no verdict.").replace(" %", "\u00a0%")
-    return {"sentence": sentence, "items": items, "chart": chart}
+    clauses = [str(item.get("sentence") or "").replace(" %", "\u00a0%") for item in items]
+    first, *further = split_clauses(sentence, clauses)
+    claim, doubt = re.fullmatch(r"(.*?)( \(95\u00a0% interval .*)?", first, re.DOTALL).groups("")  # type: ignore[union-attr]
+    return {"claim": claim, "doubt": doubt, "further": further, "items": items, "chart": chart}
+
+
+def split_clauses(sentence: str, clauses: list[str]) -> list[str]:
+    """A sentence cut before each of its known clauses, each part a sentence of its own."""
+    lower = sentence.lower()
+    starts = sorted({lower.find(clause.lower()) for clause in clauses if clause} | {0})
+    ends = {lower.find(clause.lower()) + len(clause) for clause in clauses if clause and clause.lower() in lower}
+    cuts = sorted({start for start in starts if start >= 0} | ends | {len(sentence)})
+    parts = [sentence[cut:end].strip(" ;.") for cut, end in pairwise(cuts)]
+    return [f"{part[:1].upper()}{part[1:]}." for part in parts if part] or [sentence]
 
 
 def warnings_about(evaluation: Evaluation) -> list[dict[str, str]]:
@@ -64,22 +90,16 @@ def warnings_about(evaluation: Evaluation) -> list[dict[str, str]]:
     leakage = evaluation.real.get("leakage") or {}
     status, detail = leakage.get("status", "unknown"), leakage.get("detail") or ""
     if status == "leaky":
-        harm = "The test scores are too high" if leakage.get("num_test", 1) else "The validation scores are too high"
-        text = f"{harm}: {detail}. Import with --split grouped for scores to rely on."
+        harmed = "test" if leaks_into_test(evaluation) else "validation"
+        text = f"The {harmed} scores are too high: {detail}. Import with --split grouped for scores to rely on."
         found.append({"title": "Leaky split", "text": text})
     elif status != "clean":
         text = "It is unknown whether test images have twins in train: read the scores as upper bounds."
         found.append({"title": "Leakage unknown", "text": f"{text} {detail}".strip()})
     for synthetic in evaluation.synthetic:
-        origin = synthetic.get("provenance") or {}
-        trained_on = origin.get("training_fingerprint")
-        name = synthetic.get("name", "")
-        if not origin:
-            text = f"Nothing says what made {name}: its model may have seen the test images."
-            found.append({"title": "Origin unknown", "text": text})
-        elif trained_on and evaluation.real.get("fingerprint") and trained_on != evaluation.real["fingerprint"]:
-            text = f"{name} comes from a model of another data set or split: it may have seen these test images."
-            found.append({"title": "Other training data", "text": text})
+        for warning in synthetic.get("warnings") or []:
+            text = f"{str(warning)[:1].upper()}{str(warning)[1:]}."
+            found.append({"title": "Synthetic images", "text": text})
     return found
 
 

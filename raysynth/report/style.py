@@ -101,10 +101,10 @@ def clear_axis(axes: Axes, *, grid: Literal["x", "y"] | None = None) -> None:
 
 
 def plain(text: object, limit: int = 34) -> str:
-    """A name as one line of at most `limit` characters that SVG and HTML can hold."""
+    """A name as one line of at most `limit` characters that SVG and HTML can hold, in the order it was written."""
     name = str(text).encode("utf-8", "replace").decode("utf-8")
-    name = "".join(" " if unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") else letter for letter in name)
-    name = "".join("�" if letter in "\ufffe\uffff" else letter for letter in name).strip()
+    name = "".join(" " if unicodedata.category(letter) in ("Cc", "Zl", "Zp") else letter for letter in name)
+    name = re.sub("[\ufffe\uffff\u202a-\u202e\u2066-\u2069]", "", name).strip()
     return name if len(name) <= limit else f"{name[: limit * 2 // 3]}…{name[-(limit // 3) + 1 :]}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
-from math import ceil, isfinite
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 from PIL import Image
 
-from raysynth.report.style import LINES, MUTED, PIXELS_PER_INCH, clear_axis, house_style, new_figure, plain
+from raysynth.report.style import LINES, MUTED, PAGE_WIDTH, PIXELS_PER_INCH, clear_axis, house_style, new_figure, plain
 
 MAX_LABELLED = 16  # trials in the legend and among the samples
 SAMPLES_PER_CLASS = 4
+_MIN_ROW = 0.7  # inches: three lines of parameters and one of the metric
 _PADDING = 2  # pixels around each cell of a run's sample grid
 
 
@@ -130,15 +131,18 @@ def draw_metric(sweep: Sweep) -> Figure | None:
     trials = [trial for trial in sweep.trials if len(trial.curve)]
     if not trials:
         return None
-    values = np.concatenate([trial.curve.to_numpy() for trial in trials])
-    values = values[np.isfinite(values)]
+    measured = np.concatenate([trial.curve.to_numpy() for trial in trials])
+    measured = measured[np.isfinite(measured)]
+    keys = sweep.varied
+    heading = f"{', '.join(plain(key, 20) for key in keys) or 'trial'}: last {plain(sweep.metric, 20)}"
     with house_style():
         figure = new_figure(max(3.6, 1.0 + 0.21 * min(len(trials), MAX_LABELLED)))
         axes = figure.add_subplot()
         for place, trial in reversed(list(enumerate(trials))):
             labelled = place < MAX_LABELLED
             best = trial.name == sweep.best
-            text = f"{'best: ' if best else ''}{sweep.title(trial)}: {trial.value:.4g}"
+            values = ", ".join(plain(trial.parameters[key], 20) for key in keys if key in trial.parameters)
+            text = f"{values or plain(trial.name)}: {trial.value:.4g}{'  (best)' if best else ''}"
             axes.plot(
                 trial.curve.index,
                 trial.curve,
@@ -149,7 +153,7 @@ def draw_metric(sweep: Sweep) -> Figure | None:
                 markersize=5 if best else 3,
                 label=text if labelled else "_",
             )
-        if len(values) and values.min() > 0 and values.max() / values.min() > 8:
+        if len(measured) and measured.min() > 0 and measured.max() / measured.min() > 8:
             axes.set_yscale("log")
             axes.yaxis.set_major_locator(LogLocator(10, subs=(1, 2, 5)))
             axes.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
@@ -160,7 +164,7 @@ def draw_metric(sweep: Sweep) -> Figure | None:
         clear_axis(axes, grid="y")
         axes.tick_params(which="minor", length=0)
         handles, labels = axes.get_legend_handles_labels()
-        figure.legend(handles[::-1], labels[::-1], loc="outside right upper", title="last value", alignment="left")
+        figure.legend(handles[::-1], labels[::-1], loc="outside right upper", title=heading, alignment="left")
     return figure
 
 
@@ -171,9 +175,11 @@ def draw_samples(sweep: Sweep) -> Figure | None:
         return None
     classes = list(dict.fromkeys(name for _, samples in rows for name in samples))
     height, width = next(iter(rows[0][1].values())).shape[1:3]
-    count = max(1, min(SAMPLES_PER_CLASS, ceil(16 / len(classes))))
-    row_height = min(max(0.7, height / PIXELS_PER_INCH), 1.3)  # inches, as everything below
-    cell_width, gap, left, top = row_height * count * width / height, 0.08, 2.2, 0.35
+    gap, left, top, aspect = 0.08, 2.2, 0.35, width / height  # inches, as everything below
+    room = (PAGE_WIDTH - left) / len(classes) - gap
+    count = max(1, min(SAMPLES_PER_CLASS, int(room / (_MIN_ROW * aspect))))
+    row_height = min(max(_MIN_ROW, room / (count * aspect)), 1.3)
+    cell_width = row_height * count * aspect
     figure_width = left + len(classes) * (cell_width + gap)
     figure_height = top + len(rows) * (row_height + gap)
     with house_style():
@@ -187,7 +193,9 @@ def draw_samples(sweep: Sweep) -> Figure | None:
         for row, (trial, samples) in enumerate(rows):
             y = top + row * (row_height + gap)
             weight = "bold" if trial.name == sweep.best else "normal"
-            write(0.06, y, sweep.title(trial).replace(", ", "\n"), va="top", fontsize=8.5, fontweight=weight)
+            lines = sweep.title(trial).split(", ")
+            lines = [*lines[:2], plain(", ".join(lines[2:]))] if len(lines) > 3 else lines
+            write(0.06, y, "\n".join(lines), va="top", fontsize=8.5, fontweight=weight)
             value = f"{plain(sweep.metric, 16)} {trial.value:.4g}" if isfinite(trial.value) else plain(trial.status)
             note = f"best: {value}" if trial.name == sweep.best else value
             write(0.06, y + row_height, note, va="bottom", fontsize=8, color=MUTED)

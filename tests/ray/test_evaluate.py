@@ -37,20 +37,19 @@ def make_set(path: Path, *, splits: dict[str, int], seed: int, classes: tuple[st
 def test_ray_gives_what_one_process_gives(tmp_path):
     real = make_set(tmp_path / "real", splits={"train": 64, "validation": 20, "test": 30}, seed=0)
     made = make_set(tmp_path / "made", splits={"train": 64}, seed=1, classes=("b", "a"))
-    for with_ray in (True, False):
-        counts = dataset_histograms(made, real.classes, with_ray=with_ray)
-        assert counts.sum() == 64 * 16 * 16
-        assert np.array_equal(counts, dataset_histograms(made, real.classes, with_ray=not with_ray))
+    through_ray, in_process = (dataset_histograms([made, real], real.classes, with_ray=ray) for ray in (True, False))
+    assert [counts.sum() for counts in through_ray] == [64 * 16 * 16] * 2
+    assert np.array_equal(through_ray, in_process)
 
     said: list[str] = []
-    through_ray = evaluate(real, [made.path], seeds=1, epochs=1, out=tmp_path / "out", say=said.append)
-    in_process = evaluate(real, [made.path], seeds=1, epochs=1, out=tmp_path / "out", workers=0)
+    from_ray = evaluate(real, [made.path], seeds=1, epochs=1, out=tmp_path / "out", say=said.append)
+    from_here = evaluate(real, [made.path], seeds=1, epochs=1, out=tmp_path / "out", workers=0)
 
     assert sum(line.startswith("classifier ") for line in said) == 4
-    assert json.loads((through_ray / "evaluation.json").read_text())["verdict"]["items"]
+    assert json.loads((from_ray / "evaluation.json").read_text())["verdict"]["items"]
     for table in ("ks.csv", "histograms.csv"):
-        assert (through_ray / table).read_bytes() == (in_process / table).read_bytes()
-    a, b = (pd.read_parquet(folder / "predictions.parquet") for folder in (through_ray, in_process))
+        assert (from_ray / table).read_bytes() == (from_here / table).read_bytes()
+    a, b = (pd.read_parquet(folder / "predictions.parquet") for folder in (from_ray, from_here))
     columns = ["image_id", "group", "split", "trained_on", "seed", "label"]
     pd.testing.assert_frame_equal(a[columns], b[columns])
     # One thread in either place, so the same weights; other batches of images while scoring, so not the same bits.

@@ -59,7 +59,7 @@ def test_partial_histograms_add_up():
 def test_only_train_rows_count_and_classes_match_by_name(make_dataset):
     dataset = make_dataset("set", classes=("b", "a"), num_train=6, num_test=3)
     images, labels = dataset.pixels("train")
-    histograms = dataset_histograms(dataset, ["a", "b", "c"], with_ray=False)
+    (histograms,) = dataset_histograms([dataset], ["a", "b", "c"], with_ray=False)
     assert histograms.sum() == images.size
     assert np.array_equal(histograms[0], count_intensities(images[labels == 1], np.zeros(3, dtype=int), 1)[0])
     assert not histograms[2].any()

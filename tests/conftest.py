@@ -1,0 +1,79 @@
+"""Fixtures of all tests: a small data set, a run trained on it, and one Ray for the whole session."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from raysynth.cluster.session import prepare_environment
+
+prepare_environment()  # before anything imports torch or ray
+
+from raysynth.data.dataset import Dataset, write_dataset  # noqa: E402
+
+
+def make_dataset(
+    path: Path,
+    *,
+    shape: tuple[int, int, int] = (1, 16, 16),
+    num_per_class: int = 24,
+    classes: tuple[str, ...] = ("left", "right"),
+    seed: int = 0,
+    **more: object,
+) -> Dataset:
+    """A data set that is easy to learn: class k is bright in the k-th vertical stripe of the image."""
+    rng = np.random.default_rng(seed)
+    channels, height, width = shape
+    labels = np.repeat(np.arange(len(classes)), num_per_class)
+    images = rng.integers(0, 90, (len(labels), channels, height, width), dtype=np.uint8)
+    stripe = width // len(classes)
+    for image, label in zip(images, labels, strict=True):
+        image[:, :, label * stripe : (label + 1) * stripe] += rng.integers(90, 160, dtype=np.uint8)
+    position = np.tile(np.arange(num_per_class), len(classes)) / num_per_class
+    splits = np.where(position < 0.6, "train", np.where(position < 0.8, "validation", "test"))
+    return write_dataset(
+        path,
+        name=path.name,
+        kind="real",
+        classes=classes,
+        images=images,
+        columns={"id": [f"{i:04d}" for i in range(len(labels))], "label": labels, "split": list(splits)},
+        source={"made_by": "tests"},
+        **more,  # type: ignore[arg-type]
+    )
+
+
+@pytest.fixture(scope="session")
+def stripes(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """A data set of 16 px grey images in two classes; do not write to it."""
+    return make_dataset(tmp_path_factory.mktemp("data") / "stripes")
+
+
+@pytest.fixture(scope="session")
+def tiny_run(stripes: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two epochs of a narrow WCGAN-GP on `stripes`."""
+    from raysynth.training.train import train
+
+    return train(
+        "wcgan_gp",
+        data=stripes.path,
+        epochs=2,
+        overrides={"batch_size": 8, "width": 4, "latent_dim": 4, "n_critic": 2},
+        workers=0,
+        out=tmp_path_factory.mktemp("runs"),
+        say=lambda line: None,
+    )
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[None]:
+    """One local Ray for all tests that need one: starting it costs seconds."""
+    from raysynth.cluster.session import ray_session
+
+    os.environ.pop("RAY_ADDRESS", None)
+    with ray_session(num_cpus=4):
+        yield

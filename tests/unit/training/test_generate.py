@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from raysynth.errors import UserError
+from raysynth.training.generate import generate, sample_run
+
+
+def quiet(line: str) -> None:
+    pass
+
+
+def test_a_synthetic_set_has_the_form_and_counts_of_its_training_data(tiny_run, stripes, tmp_path):
+    made = generate(tiny_run, out=tmp_path / "made", say=quiet)
+    assert made.kind == "synthetic"
+    assert made.shape == stripes.shape
+    assert made.classes == stripes.classes
+    assert made.counts["train"] == stripes.counts["train"]
+    assert made.num_images() == made.num_images("train")
+    assert made.provenance is not None
+    assert made.provenance["run"] == str(tiny_run.resolve())
+    assert made.provenance["training_fingerprint"] == stripes.fingerprint
+    assert made.provenance["epoch"] == 2
+
+
+def test_an_image_is_a_function_of_its_seed(tiny_run, tmp_path):
+    """Five a class and ninety a class begin with the same five, although they fill other chunks."""
+    few = generate(tiny_run, out=tmp_path / "few", per_class=5, say=quiet)
+    many = generate(tiny_run, out=tmp_path / "many", per_class=90, say=quiet)
+    other = generate(tiny_run, out=tmp_path / "other", per_class=5, seed=1, say=quiet)
+    (few_images, few_labels), (many_images, many_labels) = few.pixels(), many.pixels()
+    for label in range(2):
+        assert np.array_equal(few_images[few_labels == label], many_images[many_labels == label][:5])
+    assert not np.array_equal(few_images, other.pixels()[0])
+    table = many.read(["id", "seed"])
+    assert len(set(table["seed"].to_pylist())) == len(set(table["id"].to_pylist())) == 180
+
+
+def test_sampling_gives_the_same_bytes_again(tiny_run):
+    labels, seeds = np.array([0, 1, 1]), np.array([5, 6, 7])
+    first = sample_run(str(tiny_run), labels, seeds)
+    assert first.dtype == np.uint8
+    assert np.array_equal(first, sample_run(str(tiny_run), labels, seeds))
+
+
+def test_like_takes_the_counts_of_another_set(tiny_run, tmp_path):
+    like = generate(tiny_run, out=tmp_path / "like", per_class=3, say=quiet)
+    assert generate(tiny_run, out=tmp_path / "made", like=like.path, say=quiet).counts["train"] == {"left": 3, "right": 3}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"per_class": 0}, "--per-class 0"),
+        ({"per_class": 1, "like": "x"}, "--per-class, --like"),
+        ({"like": "nowhere"}, "--like nowhere"),
+        ({"workers": -1}, "--workers -1"),
+    ],
+)
+def test_mistakes_are_answered(tiny_run, tmp_path, arguments, message):
+    with pytest.raises(UserError, match=message):
+        generate(tiny_run, out=tmp_path / "made", say=quiet, **arguments)
+    assert not (tmp_path / "made").exists()
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path):
+    with pytest.raises(UserError, match="neither a run nor a sweep"):
+        generate(tmp_path, out=tmp_path / "made", say=quiet)
