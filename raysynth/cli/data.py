@@ -77,7 +77,7 @@ def import_(
     ] = "stretch",
     rename: Annotated[
         list[str] | None,
-        typer.Option(help="old=new: another name for a class, or merge it into one; repeatable (default: none)."),
+        typer.Option(help="old=new: another name for a class, or merge it into one; repeatable. Default: none."),
     ] = None,
     seed: Seed = 0,
     as_json: AsJson = False,

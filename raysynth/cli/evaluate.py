@@ -18,7 +18,7 @@ def evaluate_verb(
     synthetic: list[Path] = typer.Option([], help="Synthetic data set folder; repeat for more. Required."),
     seeds: int = typer.Option(3, help="Classifiers trained on each training set. Default: 3."),
     epochs: int | None = typer.Option(
-        None, help="Epochs of every classifier. Default: as many as make about 1400 steps on the real images."
+        None, help="Epochs of every classifier. Default: as many as make about 1200 steps on the real images."
     ),
     out: Path = typer.Option(Path("evaluations"), help="Parent folder of the evaluation. Default: evaluations."),
     json_: bool = typer.Option(

@@ -118,10 +118,11 @@ class _Progress:
         left_s = pace_s * (self.total_steps - self.finished_steps)
         left = f", about {format_duration(left_s)} left" if self.num_finished < self.num_trainings else ""
         accuracy = result["validation_accuracy"]
+        steps = "step" if training.steps == 1 else "steps"
         judged = "" if accuracy is None else f", validation accuracy {accuracy:.3f}"
         self.say(
             f"classifier {self.num_finished} of {self.num_trainings} trained on {training.trained_on!r}, "
-            f"seed {training.seed}: {training.steps} steps in {format_duration(result['seconds'])}{judged}{left}"
+            f"seed {training.seed}: {training.steps} {steps} in {format_duration(result['seconds'])}{judged}{left}"
         )
 
 

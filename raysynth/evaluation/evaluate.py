@@ -46,7 +46,7 @@ def evaluate(
     """Train the classifier on real, synthetic and mixed images, score it, compare the images; return the folder.
 
     `real` None stands for the embedded phantom data set.
-    Each training set gets `seeds` classifiers (seeds 0, 1, ...), trained for `epochs` epochs (default: about 1400
+    Each training set gets `seeds` classifiers (seeds 0, 1, ...), trained for `epochs` epochs (default: about 1200
     steps on the real images). `workers` is the number of CPUs of a local Ray (default: all; 0: no Ray, all in this
     process). Everything lands in one new folder `out/evaluation-...`; its `evaluation.json` is written last, so a
     folder without it is an evaluation that did not finish.

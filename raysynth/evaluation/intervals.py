@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
-from scipy.stats import norm
 
 BOOTSTRAP_SAMPLES = 4000
 _CHUNK = 500  # bootstrap samples drawn at once: bounds the memory for test sets of many groups
@@ -18,7 +18,7 @@ def wilson_interval(proportion: float, n: int, confidence: float = 0.95) -> tupl
         raise ValueError(f"proportion: want 0 to 1, got {proportion}")
     if n == 0:
         return 0.0, 1.0
-    z = float(norm.ppf(0.5 + confidence / 2))
+    z = NormalDist().inv_cdf(0.5 + confidence / 2)
     centre = (proportion + z * z / (2 * n)) / (1 + z * z / n)
     half_width = z / (1 + z * z / n) * math.sqrt(proportion * (1 - proportion) / n + z * z / (4 * n * n))
     return max(0.0, centre - half_width), min(1.0, centre + half_width)

@@ -47,6 +47,9 @@ class ConditionalCritic(nn.Module):
         num_features = channels[-1] * FIRST_SIDE**2
         self.score = nn.Linear(num_features, 1)
         self.label_embedding = nn.Embedding(num_classes, num_features)
+        for module in self.layers:
+            if isinstance(module, nn.Conv2d):  # He et al. 2015: without normalisation, scores keep their scale
+                nn.init.kaiming_normal_(module.weight, a=0.2)
         nn.init.normal_(self.label_embedding.weight, 0.0, num_features**-0.5)
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:

@@ -62,16 +62,30 @@ def verdict(evaluation: Evaluation) -> dict[str, Any]:
         chart = panel(
             figures.draw_verdict(items),
             title="",
-            caption="Difference of test accuracy to training on the real images alone, with its 95 % interval. A mix is "
-            "held against real images at equal exposures or at equal steps, whichever did better on validation "
+            caption="Difference of test accuracy to training on the real images alone, with its 95 % interval. A mix "
+            "is held against real images at equal exposures or at equal steps, whichever did better on validation "
             f"images. An interval that holds zero decides nothing. {basis(evaluation)}.",
             alt="Difference of test accuracy and its interval for each synthetic set",
         )
-    sentence = str(content.get("sentence") or "This evaluation holds no verdict.").replace(" %", "\u00a0%")
-    clauses = [str(item.get("sentence") or "").replace(" %", "\u00a0%") for item in items]
+    sentence = typeset(content.get("sentence") or "This evaluation holds no verdict.")
+    clauses = [typeset(item.get("sentence") or "") for item in items]
     first, *further = split_clauses(sentence, clauses)
     claim, doubt = re.fullmatch(r"(.*?)( \(95\u00a0% interval .*)?", first, re.DOTALL).groups("")  # type: ignore[union-attr]
+    further = [clause for clause in further if not _is_in_banners(clause, evaluation)]
     return {"claim": claim, "doubt": doubt, "further": further, "items": items, "chart": chart}
+
+
+def typeset(text: object) -> str:
+    """A sentence with real minus signs, and percent signs that stay on the line of their number."""
+    return re.sub(r"(?<=[\s(])-(?=\d)", "−", str(text).replace(" %", "\u00a0%"))
+
+
+def _is_in_banners(clause: str, evaluation: Evaluation) -> bool:
+    """Whether the end of a verdict only repeats what `warnings_about` shows below it."""
+    said = {typeset(warning).lower() for entry in evaluation.synthetic for warning in entry.get("warnings") or []}
+    parts = clause.lower().rstrip(".").split("; ")
+    leaky = (evaluation.real.get("leakage") or {}).get("status") == "leaky"
+    return all(part in said or (leaky and part.startswith("on a leaky split")) for part in parts)
 
 
 def split_clauses(sentence: str, clauses: list[str]) -> list[str]:

@@ -47,6 +47,6 @@ def test_names_that_are_alike_get_files_of_their_own():
     assert unique_names(["x", "x", "real"], taken=["real"]) == ["x", "x (2)", "real (2)"]
 
 
-@pytest.mark.parametrize(("num_real", "epochs"), [(2610, 35), (100, 200), (10, 200), (10_000_000, 5)])
+@pytest.mark.parametrize(("num_real", "epochs"), [(2610, 30), (100, 200), (10, 200), (10_000_000, 5)])
 def test_default_epochs_make_about_as_many_steps_for_any_size(num_real, epochs):
     assert default_epochs(num_real, 64) == epochs

@@ -120,7 +120,7 @@ def make_sweep(sweep: Path, real: Dataset, rng: np.random.Generator, *, num_epoc
                 "images_per_s": 512.3,
                 "seconds": 61.5,
                 "run": f"runs/{trial}",
-                "message": "" if length else "stopped: d_loss is nan",
+                "message": "" if length else "stopped: d_loss is not finite",
             }
         )
     pd.DataFrame(rows).to_csv(sweep / "table.csv", index=False)

@@ -20,7 +20,7 @@ from matplotlib.figure import Figure as MatplotlibFigure
 from raysynth.errors import UserError
 from raysynth.report.evaluation_files import load_evaluation
 from raysynth.report.report import format_number, format_percent, format_points, report
-from raysynth.report.sections import split_clauses
+from raysynth.report.sections import split_clauses, verdict, warnings_about
 
 EVIL = "<img src=x onerror=alert(1)>"
 
@@ -86,7 +86,7 @@ def test_everything_is_there(study: Any, tmp_path: Path) -> None:
     page = make_page(study.evaluation, tmp_path)
     ids = [attributes.get("id") for _, attributes in page.elements]
     assert {"scores", "classes", "images", "intensities", "search", "models", "provenance"} <= set(ids)
-    assert "Adding the images of gan_small: cannot tell, difference +1.8 points (95\u00a0% interval" in page.text
+    assert "Adding the images of gan_small: cannot tell, difference +1.8 points (95 % interval" in page.text
     for words in (
         "real, 300 steps",
         "generated: gan_small",
@@ -145,17 +145,27 @@ def test_names_are_text(new_study: Callable[..., Any], tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("quick_charts")
 def test_leaky_and_unknown_are_said_aloud(study: Any, tmp_path: Path) -> None:
-    assert "Leaky split" not in make_page(study.evaluation, tmp_path).text
     leaky = {"status": "leaky", "detail": "18 test images have a twin", "num_test": 18, "num_validation": 0}
     study.change(lambda content: content["real"].update(leakage=leaky))
     text = make_page(study.evaluation, tmp_path).text
     assert "Leaky split. The test scores are too high: 18 test images have a twin" in text
     assert "real test leaky" in text
     study.change(lambda content: content["real"].pop("leakage"))
-    study.change(lambda content: content["synthetic"][1].update(warnings=["the origin of <b> is unknown"]))
-    text = make_page(study.evaluation, tmp_path).text
-    assert "Leakage unknown." in text
-    assert "The origin of <b> is unknown." in text
+    assert "Leakage unknown" in {warning["title"] for warning in warnings_about(load_evaluation(study.evaluation))}
+
+
+def test_warnings_of_synthetic_sets_are_said_once(study: Any) -> None:
+    def add_warning(content: dict[str, Any]) -> None:
+        content["synthetic"][1].update(warnings=["the origin of <b> is unknown"])
+        content["verdict"]["sentence"] = content["verdict"]["sentence"][:-1] + "; the origin of <b> is unknown."
+
+    assert warnings_about(load_evaluation(study.evaluation)) == []
+    study.change(add_warning)
+    evaluation = load_evaluation(study.evaluation)
+    assert [warning["text"] for warning in warnings_about(evaluation)] == ["The origin of <b> is unknown."]
+    assert not any("origin" in clause for clause in verdict(evaluation)["further"])
+    evaluation.content["verdict"]["sentence"] += " Mind the gap."
+    assert any("origin" in clause for clause in verdict(evaluation)["further"])
 
 
 def test_without_synthetic_sets(new_study: Callable[..., Any], tmp_path: Path) -> None:
@@ -183,7 +193,7 @@ def test_everything_but_the_verdict_may_be_gone(study: Any, tmp_path: Path) -> N
     shutil.rmtree(study.synthetic[0])
     (study.synthetic[1] / "dataset.json").write_text("{}")
     text = make_page(study.evaluation, tmp_path).text
-    assert "Adding the images of gan_small: cannot tell, difference +1.8 points (95\u00a0% interval" in text
+    assert "Adding the images of gan_small: cannot tell, difference +1.8 points (95 % interval" in text
     for note in (
         "scores_summary.csv is missing",
         "The real data set is no longer at",

@@ -1,0 +1,27 @@
+"""Rules of the package as a whole."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_every_package_is_in_the_wheel():
+    listed = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"])
+    folders = {path.parent for path in (ROOT / "raysynth").rglob("__init__.py")}
+    found = {".".join(folder.relative_to(ROOT).parts) for folder in folders}
+    assert listed == found | {"raysynth.search_spaces"}
+
+
+def test_readme_and_ci_name_the_same_test_command():
+    command = "./setup.sh --dev && .venv/bin/python -m pytest"
+    assert command in (ROOT / "README.md").read_text().splitlines()
+    assert command in (ROOT / ".ci" / "run").read_text().splitlines()
+
+
+def test_constraints_name_no_index():
+    for line in (ROOT / "constraints.txt").read_text().splitlines():
+        assert line.startswith("#") or "==" in line
+        assert "://" not in line
