@@ -61,7 +61,9 @@ def tune_verb(
     epochs: int | None = typer.Option(None, help="Epochs of a full trial. Default: the search space's."),
     set_: list[str] = typer.Option([], "--set", metavar="KEY=VALUE", help=f"Fix a key. {SET_HELP}"),
     max_concurrent: int | None = typer.Option(None, help="Trials at a time. Default: as many as cores or GPUs allow."),
-    workers_per_trial: int = typer.Option(1, help="Ray Train workers of each trial; with 1 it trains in Ray Tune's own."),
+    workers_per_trial: int = typer.Option(
+        1, help="Ray Train workers of each trial; with 1 it trains in Ray Tune's own."
+    ),
     out: Path = typer.Option(Path("sweeps"), help="Parent folder of the sweep."),
     resume: Path | None = typer.Option(None, metavar="SWEEP", help="Finish this sweep. Default: a new sweep."),
     dry_run: bool = typer.Option(False, "--dry-run", help="Check and print the trials, train nothing."),

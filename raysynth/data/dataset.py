@@ -160,9 +160,7 @@ def write_dataset(
     if num_images == 0:
         raise UserError(f"--out {path}: nothing to write, not one image was accepted")
     rows: dict[str, Any] = dict(columns)
-    thumbnails = np.stack(
-        rows.pop("thumbnail") if "thumbnail" in rows else [thumbnail(image) for image in images]
-    )
+    thumbnails = np.stack(rows.pop("thumbnail") if "thumbnail" in rows else [thumbnail(image) for image in images])
     hashes = list(rows.setdefault("pixel_hash", [hash_pixels(image) for image in thumbnails]))
     rows.setdefault("group", hashes)
     for column in COLUMNS:
@@ -178,8 +176,7 @@ def write_dataset(
     splits = np.asarray(rows["split"])
     counts = {
         split: {
-            class_name: int(np.sum((splits == split) & (labels == label)))
-            for label, class_name in enumerate(classes)
+            class_name: int(np.sum((splits == split) & (labels == label))) for label, class_name in enumerate(classes)
         }
         for split in SPLITS
     }
@@ -255,11 +252,7 @@ def thumbnail(image: np.ndarray) -> np.ndarray:
     """An image (C, H, W) uint8 as grey (64, 64) uint8 pixels: what `pixel_hash` is a hash of."""
     if image.ndim == 4:  # a volume (C, D, H, W): its middle slice
         image = image[:, image.shape[1] // 2]
-    grey = (
-        Image.fromarray(image[0])
-        if len(image) == 1
-        else Image.fromarray(np.moveaxis(image, 0, -1)).convert("L")
-    )
+    grey = Image.fromarray(image[0]) if len(image) == 1 else Image.fromarray(np.moveaxis(image, 0, -1)).convert("L")
     if grey.size != (THUMBNAIL_SIZE, THUMBNAIL_SIZE):
         grey = grey.resize((THUMBNAIL_SIZE, THUMBNAIL_SIZE), Image.Resampling.BILINEAR)
     return np.asarray(grey, dtype=np.uint8)
@@ -275,9 +268,7 @@ def find_leakage(hashes: Sequence[str], splits: Sequence[str], detail: str = "")
     members = {split: {h for h, s in zip(hashes, splits, strict=True) if s == split} for split in SPLITS}
     in_train, seen = members["train"], members["train"] | members["validation"]
     num_test = sum(1 for h, s in zip(hashes, splits, strict=True) if s == "test" and h in seen)
-    num_validation = sum(
-        1 for h, s in zip(hashes, splits, strict=True) if s == "validation" and h in in_train
-    )
+    num_validation = sum(1 for h, s in zip(hashes, splits, strict=True) if s == "validation" and h in in_train)
     if num_test or num_validation:
         found = f"{num_test} test and {num_validation} validation images have a pixel-identical twin in another split"
         return Leakage("leaky", f"{found}; {detail}" if detail else found, num_test, num_validation)
