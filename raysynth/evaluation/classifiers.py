@@ -13,6 +13,7 @@ from raysynth.data.dataset import load_dataset
 from raysynth.errors import TrainingStopped, UserError
 from raysynth.evaluation.classes import label_mapping
 from raysynth.evaluation.plan import Training
+from raysynth.training.follow import format_duration
 
 THREADS = 1  # a task has one CPU; threads that share it only get in each other's way
 GPUS_PER_TASK = 0.25  # where there are any: a small network leaves most of one idle
@@ -124,9 +125,3 @@ class _Progress:
             f"classifier {self.num_finished} of {self.num_trainings} trained on {training.trained_on!r}, "
             f"seed {training.seed}: {training.steps} {steps} in {format_duration(result['seconds'])}{judged}{left}"
         )
-
-
-def format_duration(seconds: float) -> str:
-    """`42 s` or `3 min 20 s`."""
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -17,7 +17,6 @@ from raysynth.report.style import (
     GENERATED,
     INK,
     MUTED,
-    PIXELS_PER_INCH,
     REAL,
     clear_axis,
     house_style,
@@ -55,38 +54,6 @@ def join_images(images: np.ndarray, columns: int) -> np.ndarray:
         top, left = (place // columns) * (height + GAP), (place % columns) * (width + GAP)
         picture[:, top : top + height, left : left + width] = image
     return picture
-
-
-def draw_grid(images: np.ndarray, labels: np.ndarray, classes: Sequence[str], per_class: int = 8) -> Figure:
-    """Images (N, C, H, W) uint8 with labels (N,): one row a class, its name beside it, `per_class` images each.
-
-    A class without images keeps an empty row.
-    """
-    _, channels, height, width = images.shape
-    rows = []
-    for label in range(len(classes)):
-        row = np.full((per_class, channels, height, width), 255, dtype=np.uint8)
-        chosen = images[labels == label][:per_class]
-        row[: len(chosen)] = chosen
-        rows.append(row)
-    picture = join_images(np.concatenate(rows), per_class)
-    scale = max(1, round(64 / height)) / PIXELS_PER_INCH
-    names = [plain(name, 24) for name in classes]
-    margin = 0.3 + 0.085 * max(map(len, names), default=0)
-    with house_style():
-        size = (margin + picture.shape[2] * scale + 0.1, picture.shape[1] * scale + 0.2)
-        figure = Figure(figsize=size, facecolor="white")
-        axes = figure.add_axes((margin / size[0], 0.1 / size[1], 1 - (margin + 0.1) / size[0], 1 - 0.2 / size[1]))
-        axes.imshow(_for_imshow(picture), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-        axes.set_yticks([(height + GAP) * row + height / 2 for row in range(len(classes))], names)
-        axes.set_xticks([])
-        axes.tick_params(length=0)
-        axes.spines[:].set_visible(False)
-    return figure
-
-
-def _for_imshow(picture: np.ndarray) -> np.ndarray:
-    return np.moveaxis(picture, 0, -1) if len(picture) == 3 else picture[0]
 
 
 def draw_intensities(histograms: pd.DataFrame, ks: pd.DataFrame, synthetic: str, channels: Sequence[str]) -> Figure:

@@ -49,10 +49,10 @@ def describe_epoch(row: Row, num_epochs: int) -> str:
     left_s = (num_epochs - epoch) * row["seconds"]
     hidden = ("epoch", "seconds", "images_per_s", "score_seconds")
     metrics = "  ".join(f"{name} {value:.4g}" for name, value in row.items() if name not in hidden)
-    return f"epoch {epoch}/{num_epochs}  {metrics}  {row['images_per_s']:.0f} images/s  {format_s(left_s)} left"
+    return f"epoch {epoch}/{num_epochs}  {metrics}  {row['images_per_s']:.0f} images/s  {format_duration(left_s)} left"
 
 
-def format_s(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Seconds as `8 s`, `3 min 20 s` or `2 h 05 min`."""
     total = round(seconds)
     if total < 60:

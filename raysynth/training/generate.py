@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -129,7 +130,7 @@ def sample_sharded(run: Path, labels: np.ndarray, seeds: np.ndarray, *, workers:
         import ray
 
         draw = ray.remote(sample_run)
-        shards = [slice(a, b) for a, b in zip(bounds, bounds[1:], strict=False) if a < b]
+        shards = [slice(a, b) for a, b in itertools.pairwise(bounds) if a < b]
         return np.concatenate(ray.get([draw.remote(str(run.resolve()), labels[s], seeds[s]) for s in shards]))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from raysynth.training.follow import format_s
+from raysynth.training.follow import format_duration
 from raysynth.tuning.space import SearchSpace
 from raysynth.tuning.sweep_folder import SweepFolder, name_trials
 
@@ -84,9 +85,13 @@ class SweepProgress(Callback):
     def _line(self, name: str) -> str:
         row = self.rows[name]
         return (
-            f"trial {name}  epoch {row['epoch']}/{self.space.epochs}  {self.space.metric} {row[self.space.metric]:.4g}"
-            f"  {row['images_per_s']:.0f} images/s  {format_s(self._left_s(name))} left"
+            f"trial {name}  epoch {row['epoch']}/{self.space.epochs}  {self.space.metric} {self._score(name)}"
+            f"  {row['images_per_s']:.0f} images/s  {format_duration(self._left_s(name))} left"
         )
+
+    def _score(self, name: str) -> str:
+        value = self.rows[name][self.space.metric]
+        return "-" if math.isnan(value) else f"{value:.4g}"  # no score yet
 
     def _left_s(self, name: str) -> float:
         row = self.rows[name]
@@ -94,7 +99,7 @@ class SweepProgress(Callback):
 
     def _table(self) -> Table:
         ended = sum(status not in ("waiting", "running") for status in self.status.values())
-        elapsed = format_s(time.monotonic() - self.started)
+        elapsed = format_duration(time.monotonic() - self.started)
         table = Table(title=f"{self.space.family}: {ended} of {len(self.trials)} trials ended, {elapsed}")
         colours = {"running": "cyan", "finished": "green", "stopped": "yellow", "failed": "red"}
         for column in ("trial", "parameters", "epoch", self.space.metric, "status", "images/s", "left"):
@@ -104,10 +109,10 @@ class SweepProgress(Callback):
             status = self.status[name]
             cells = ["", "", "", ""]
             if row:
-                left = format_s(self._left_s(name)) if status == "running" else ""
+                left = format_duration(self._left_s(name)) if status == "running" else ""
                 cells = [
                     f"{row['epoch']}/{self.space.epochs}",
-                    f"{row[self.space.metric]:.4g}",
+                    self._score(name),
                     f"{row['images_per_s']:.0f}",
                     left,
                 ]

@@ -33,7 +33,15 @@ def test_two_workers_equal_one(stripes: Dataset, tmp_path: Path):
             )
         )
     tables = [pd.read_csv(run / "metrics.csv") for run in runs]
-    for column in ("d_loss", "g_loss", "wasserstein", "penalty", "critic_real", "critic_generated", "critic_validation"):
+    for column in (
+        "d_loss",
+        "g_loss",
+        "wasserstein",
+        "penalty",
+        "critic_real",
+        "critic_generated",
+        "critic_validation",
+    ):
         assert tables[1][column].tolist() == pytest.approx(tables[0][column].tolist(), rel=1e-3, abs=1e-4), column
     states = [load_newest_checkpoint(run / "checkpoints") for run in runs]
     assert states[0] is not None

@@ -10,7 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from raysynth.report.image_figures import draw_grid, join_images
+from raysynth.report.image_figures import join_images
 from raysynth.report.sweep_figures import draw_metric, draw_samples, draw_sweep, read_sweep
 
 
@@ -73,12 +73,6 @@ def test_broken_sweeps(study: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_grid_has_one_row_a_class(channels: int) -> None:
+def test_joined_images_stand_row_by_row(channels: int) -> None:
     images = np.arange(5, dtype=np.uint8)[:, None, None, None] * np.ones((1, channels, 8, 8), np.uint8)
-    figure = draw_grid(images, np.array([0, 0, 2, 2, 2]), ["one", "$none$", "three"], per_class=2)
-    (axes,) = figure.axes
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["one", "$none$", "three"]
-    picture = np.asarray(axes.images[0].get_array())
-    assert picture.shape[:2] == (3 * 10 - 2, 2 * 10 - 2)
-    assert picture.reshape(28, 18, -1)[::10, ::10, 0].tolist() == [[0, 1], [255, 255], [2, 3]]
     assert join_images(images, 3).shape == (channels, 18, 28)

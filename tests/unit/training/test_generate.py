@@ -46,7 +46,10 @@ def test_sampling_gives_the_same_bytes_again(tiny_run):
 
 def test_like_takes_the_counts_of_another_set(tiny_run, tmp_path):
     like = generate(tiny_run, out=tmp_path / "like", per_class=3, say=quiet)
-    assert generate(tiny_run, out=tmp_path / "made", like=like.path, say=quiet).counts["train"] == {"left": 3, "right": 3}
+    assert generate(tiny_run, out=tmp_path / "made", like=like.path, say=quiet).counts["train"] == {
+        "left": 3,
+        "right": 3,
+    }
 
 
 @pytest.mark.parametrize(

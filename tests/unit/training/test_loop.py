@@ -47,7 +47,9 @@ class Counting(Model):
 
 
 def batches(context: Context, num_images: int = 10, batch_size: int = 4) -> Batches:
-    return Batches(np.zeros((num_images, 1, 2, 2), np.uint8), np.arange(num_images), batch_size=batch_size, context=context)
+    return Batches(
+        np.zeros((num_images, 1, 2, 2), np.uint8), np.arange(num_images), batch_size=batch_size, context=context
+    )
 
 
 def test_an_epoch_shows_each_image_at_most_once_in_a_new_order():

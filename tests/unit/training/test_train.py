@@ -35,7 +35,16 @@ def test_a_run_folder_explains_itself(tiny_run, stripes):
     assert environment["data_fingerprint"] == stripes.fingerprint
     metrics = pd.read_csv(tiny_run / "metrics.csv")
     assert list(metrics["epoch"]) == [1, 2]
-    expected = {"d_loss", "g_loss", "wasserstein", "penalty", "critic_real", "critic_generated", "images_per_s", "frechet"}
+    expected = {
+        "d_loss",
+        "g_loss",
+        "wasserstein",
+        "penalty",
+        "critic_real",
+        "critic_generated",
+        "images_per_s",
+        "frechet",
+    }
     assert expected <= set(metrics.columns)
     assert metrics[sorted(expected)].notna().all().all()
     assert RunFolder(tiny_run).status()["state"] == "finished"
@@ -128,6 +137,8 @@ def test_a_finished_run_is_not_resumed(tiny_run):
 
 def test_a_dry_run_writes_nothing(stripes, tmp_path):
     lines: list[str] = []
-    train("wcgan_gp", data=stripes.path, overrides=NARROW, workers=0, out=tmp_path / "o", dry_run=True, say=lines.append)
+    train(
+        "wcgan_gp", data=stripes.path, overrides=NARROW, workers=0, out=tmp_path / "o", dry_run=True, say=lines.append
+    )
     assert "latent_dim=4" in lines[0]
     assert not (tmp_path / "o").exists()
