@@ -1,4 +1,4 @@
-"""The two ways in which a command can end badly through no fault of ours."""
+"""The ways in which a command can end early through no fault of ours."""
 
 
 class UserError(Exception):
@@ -7,3 +7,10 @@ class UserError(Exception):
 
 class TrainingStopped(Exception):
     """A training that cannot go on (a non-finite loss): what happened, when, and what to try (exit status 1)."""
+
+
+class Interrupted(Exception):
+    """The user stopped a verb (Ctrl-C); the message says how to go on (exit status 130).
+
+    No KeyboardInterrupt: the command line's library would take that for itself, and the message would be lost.
+    """

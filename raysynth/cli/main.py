@@ -11,7 +11,7 @@ import typer
 
 from raysynth.cli import data, evaluate, training
 from raysynth.cluster.session import prepare_environment
-from raysynth.errors import TrainingStopped, UserError
+from raysynth.errors import Interrupted, TrainingStopped, UserError
 
 app = typer.Typer(
     name="raysynth",
@@ -56,14 +56,14 @@ def run(arguments: list[str] | None = None) -> int:
         return status if isinstance(status, int) else 0
     except UserError as error:
         return _end(str(error), 2)
+    except Interrupted as error:
+        return _end(str(error), 130)
     except typer.Exit as end:
-        return end.exit_code
-    except typer.Abort:
+        return end.exit_code if end.exit_code != 130 else _end("stopped", 130)
+    except (typer.Abort, KeyboardInterrupt):
         return _end("stopped", 130)
     except TrainingStopped as error:
         return _end(str(error), 1)
-    except KeyboardInterrupt as interrupt:
-        return _end(str(interrupt) or "stopped", 130)
     except Exception as error:
         # Typer brings its own copy of click, whose usage errors share no public base with this Typer's versions.
         if hasattr(error, "format_message") and hasattr(error, "exit_code"):

@@ -10,7 +10,7 @@ from typing import Any
 from raysynth.config import build_config
 from raysynth.data.dataset import Dataset, load_dataset
 from raysynth.data.default import default_dataset
-from raysynth.errors import TrainingStopped, UserError
+from raysynth.errors import Interrupted, TrainingStopped, UserError
 from raysynth.models.registry import get_family
 from raysynth.training.follow import following
 from raysynth.training.run_folder import RunFolder, name_folder
@@ -35,7 +35,7 @@ def train(
 
     `workers`: 0 is in-process; the default is the number of GPUs. `overrides` are config keys (`--set`). With
     `resume`, goes on with that run as it was configured. Raises UserError before anything starts, and
-    TrainingStopped when the training cannot go on.
+    TrainingStopped when the training cannot go on, and Interrupted on Ctrl-C.
     """
     workers = default_workers() if workers is None else workers
     if workers < 0:
@@ -132,7 +132,7 @@ def execute(run: RunFolder, workers: int, say: Say) -> None:
         try:
             _fit(run, workers)
         except KeyboardInterrupt:
-            raise
+            raise Interrupted(f"stopped; go on with: raysynth train --resume {run.path}") from None
         except Exception as error:
             status = run.status()
             if status["state"] == "failed":

@@ -10,7 +10,7 @@ from typing import Any
 
 from raysynth.data.dataset import load_dataset
 from raysynth.data.default import default_dataset
-from raysynth.errors import UserError
+from raysynth.errors import Interrupted, UserError
 from raysynth.training.run_folder import name_folder
 from raysynth.tuning.progress import SweepProgress, format_trials
 from raysynth.tuning.space import SearchSpace, load_space
@@ -18,10 +18,6 @@ from raysynth.tuning.sweep_folder import SweepFolder, name_trials
 from raysynth.tuning.trial import run_trial
 
 Say = Callable[[str], None]
-
-
-class SweepInterrupted(KeyboardInterrupt):
-    """The user stopped a sweep; the message says how to go on."""
 
 
 def tune(
@@ -41,7 +37,7 @@ def tune(
 
     Trials run in-process in Ray Tune's own workers, or, with `workers_per_trial` > 1, as nested Ray Train runs.
     `resume` finishes a sweep that was stopped: finished trials are not trained again, and the others go on from their
-    newest checkpoint. Raises UserError before Ray starts, SweepInterrupted on Ctrl-C.
+    newest checkpoint. Raises UserError before Ray starts, Interrupted on Ctrl-C.
     """
     if resume is not None:
         if space is not None or overrides or data is not None or epochs is not None:
@@ -183,11 +179,11 @@ def _run_ray(sweep: SweepFolder, space: SearchSpace, concurrent: int, workers_pe
                 ),
             ).fit()
     except KeyboardInterrupt:
-        raise SweepInterrupted(_how_to_resume(sweep)) from None
+        raise Interrupted(_how_to_resume(sweep)) from None
     finally:
         shutil.rmtree(storage, ignore_errors=True)
     if progress.interrupted:
-        raise SweepInterrupted(_how_to_resume(sweep))
+        raise Interrupted(_how_to_resume(sweep))
 
 
 def _how_to_resume(sweep: SweepFolder) -> str:
