@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 def evaluate_verb(
     real: Path | None = typer.Option(None, help="Real data set folder. Default: the embedded phantom, drawn once."),
     synthetic: list[Path] = typer.Option([], help="Synthetic data set folder; repeat for more. Required."),
-    seeds: int = typer.Option(3, help="Classifiers trained on each training set. Default: 3."),
+    seeds: int = typer.Option(3, help="Classifiers trained on each training set."),
     epochs: int | None = typer.Option(
         None, help="Epochs of every classifier. Default: as many as make about 1200 steps on the real images."
     ),
-    out: Path = typer.Option(Path("evaluations"), help="Parent folder of the evaluation. Default: evaluations."),
+    out: Path = typer.Option(Path("evaluations"), help="Parent folder of the evaluation."),
     json_: bool = typer.Option(
-        False, "--json", help="Print the result as JSON on standard output, progress on standard error. Default: off."
+        False, "--json", help="Print the result as JSON on standard output, progress on standard error."
     ),
 ) -> None:
     """Train classifiers on real, synthetic and mixed images and say whether the synthetic ones help."""

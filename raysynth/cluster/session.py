@@ -42,8 +42,6 @@ def prepare_environment() -> None:
         os.environ.setdefault("PYTHONPYCACHEPREFIX", str(cache / "raysynth" / "bytecode"))
     warnings.filterwarnings("ignore", category=DeprecationWarning, module="ray")
     warnings.filterwarnings("ignore", category=FutureWarning, module="ray")
-    for name in ("ray.data", "ray.train", "ray.tune"):
-        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 @contextmanager
@@ -68,17 +66,24 @@ def ray_session(*, num_cpus: int | None = None) -> Iterator[None]:
         configure_logging=True,
     )
     try:
-        quiet_ray_data()
+        quiet_ray()
         yield
     finally:
         ray.shutdown()
 
 
-def quiet_ray_data() -> None:
-    """Turn off Ray Data's own progress bars: our verbs print their own lines."""
+def quiet_ray() -> None:
+    """Turn off the log lines and progress bars of Ray's libraries: our verbs print their own.
+
+    To be called when they have been imported, since each sets up its own logger then.
+    """
     import ray.data
+    import ray.train
+    import ray.tune
 
     ray.data.DataContext.get_current().enable_progress_bars = False
+    for name in ("ray.data", "ray.train", "ray.tune"):
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def num_cores() -> int:

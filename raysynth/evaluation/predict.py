@@ -110,7 +110,7 @@ def _score_with_ray(chunks: Sequence[Chunk], arguments: tuple) -> Iterable[dict[
 
     num_actors = min(len(chunks), max(1, int(ray.cluster_resources().get("CPU", 1))))
     # Actors on nodes that may go away are started again (for ever: Ray Data's default). On one machine nothing is
-    # gained by that, and Ray warns of it at every start.
+    # gained by that, and Ray prints a warning of it at every start.
     restarts = {"max_restarts": 0} if len(ray.nodes()) == 1 else {}
     scored = ray.data.from_items(list(chunks), override_num_blocks=len(chunks)).map_batches(
         Scorer,
@@ -119,7 +119,7 @@ def _score_with_ray(chunks: Sequence[Chunk], arguments: tuple) -> Iterable[dict[
         batch_format="numpy",
         compute=ray.data.ActorPoolStrategy(size=num_actors),
         num_cpus=1,
-        **restarts,
+        ray_remote_args_fn=lambda: restarts,
     )
     return scored.iter_batches(batch_size=None, batch_format="numpy")
 

@@ -170,6 +170,9 @@ def ray_trainer(
     from ray.train.torch import TorchTrainer
     from ray.train.v2.api.config import LoggingConfig
 
+    from raysynth.cluster.session import quiet_ray
+
+    quiet_ray()
     return TorchTrainer(
         train_on_ray_worker,
         train_loop_config={"run": str(run.path.resolve()), "num_threads": num_threads, "metric": metric},
