@@ -80,7 +80,9 @@ def quiet_ray() -> None:
     import ray.data
     import ray.train
     import ray.tune
+    from ray.util.annotations import RayDeprecationWarning
 
+    warnings.simplefilter("ignore", RayDeprecationWarning)  # Ray is pinned to one minor version
     ray.data.DataContext.get_current().enable_progress_bars = False
     for name in ("ray.data", "ray.train", "ray.tune"):
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import pytest
+
+from raysynth.errors import UserError
+from raysynth.training.run_folder import RunFolder, name_folder
+
+
+def test_history_keeps_what_each_epoch_measured(tmp_path):
+    run = RunFolder(tmp_path)
+    assert run.history() == []
+    rows = [{"epoch": 1.0, "loss": 0.1 + 0.2}, {"epoch": 2.0, "loss": 1e-17, "frechet": 3.0}]
+    run.write_history(rows)
+    assert run.history() == rows  # exact: a resumed table is the table
+    assert [path.name for path in tmp_path.iterdir()] == ["metrics.csv"]
+
+
+def test_status_is_new_until_it_is_written(tmp_path):
+    run = RunFolder(tmp_path)
+    assert run.status()["state"] == "new"
+    run.write_status("failed", 3, "why")
+    assert run.status() == {"state": "failed", "epoch": 3, "message": "why"}
+
+
+def test_names_differ(tmp_path):
+    names = {name_folder(tmp_path, "wcgan_gp").name for _ in range(20)}
+    assert len(names) > 15
+    assert all(name.startswith("wcgan_gp-") for name in names)
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"--resume .* not a run"):
+        RunFolder.open(tmp_path, "--resume")

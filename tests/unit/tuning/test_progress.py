@@ -1,0 +1,62 @@
+"""The live table and the lines of a sweep, told of trials as Ray Tune tells them."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from rich.console import Console
+
+from raysynth.tuning.progress import SweepProgress
+from raysynth.tuning.space import Domain, SearchSpace
+from raysynth.tuning.sweep_folder import SweepFolder, name_trials
+
+
+@pytest.fixture
+def space() -> SearchSpace:
+    return SearchSpace(family="wcgan_gp", epochs=10, space={"latent_dim": Domain(grid=[4, 8])})
+
+
+def ray_trial(name: str, replay: bool = False) -> SimpleNamespace:
+    return SimpleNamespace(config={"job": {"trial": name, "replay": replay}}, error_file=None)
+
+
+def test_a_sweep_is_told_in_lines_and_in_a_table(tmp_path, space):
+    lines: list[str] = []
+    sweep = SweepFolder(tmp_path)
+    first, second = name_trials(space)
+    for trial in (first, second):
+        sweep.run(trial).path.mkdir(parents=True)
+        sweep.run(trial).write_status("running", 4)
+    progress = SweepProgress(sweep, space, lines.append)
+    row = {"epoch": 4, "frechet": 12.3456, "images_per_s": 250.0, "seconds": 10.0}
+    progress.on_trial_start(0, [], ray_trial(first.name))
+    progress.on_trial_result(0, [], ray_trial(first.name), row)
+    progress.on_trial_complete(0, [], ray_trial(first.name))
+    progress.on_trial_start(0, [], ray_trial(second.name))
+    progress.on_trial_result(0, [], ray_trial(second.name), row | {"frechet": float("nan")})
+    assert progress.interrupted
+    assert lines[0] == "trial 0-4  epoch 4/10  frechet 12.35  250 images/s  1 min 00 s left"
+    assert lines[1] == "trial 0-4: stopped"
+    assert "frechet -" in lines[2]
+    console = Console(width=120, record=True, quiet=True)
+    console.print(progress._table())
+    progress.on_trial_error(0, [], ray_trial(second.name))
+    assert not progress.interrupted
+    assert sweep.run(first).status() == {"state": "stopped", "epoch": 4, "message": "ended early by ASHA"}
+    assert sweep.run(second).status()["state"] == "failed"
+
+
+def test_trials_of_an_earlier_session_are_told_in_silence(tmp_path, space):
+    lines: list[str] = []
+    sweep = SweepFolder(tmp_path)
+    (first, _) = name_trials(space)
+    sweep.run(first).path.mkdir(parents=True)
+    sweep.run(first).write_status("finished", 10)
+    progress = SweepProgress(sweep, space, lines.append)
+    trial = ray_trial(first.name, replay=True)
+    progress.on_trial_start(0, [], trial)
+    progress.on_trial_result(0, [], trial, {"epoch": 1, "frechet": 1.0, "images_per_s": 1.0, "seconds": 1.0})
+    progress.on_trial_complete(0, [], trial)
+    assert lines == []
+    assert progress.status[first.name] == "finished"
