@@ -15,7 +15,16 @@ from raysynth.training.train import train
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
 # Steps are few and rates low, so that differences of rounding cannot grow; no dropout, whose masks are a worker's own.
-CONFIG = {"batch_size": 8, "width": 4, "latent_dim": 4, "n_critic": 1, "critic": "batchnorm", "score_every": 2}
+CONFIG = {
+    "batch_size": 8,
+    "width": 4,
+    "latent_dim": 4,
+    "n_critic": 1,
+    "critic": "batchnorm",
+    "score_every": 2,
+    "generator_learning_rate": 1e-4,
+    "critic_learning_rate": 1e-4,
+}
 
 
 def test_two_workers_equal_one(stripes: Dataset, tmp_path: Path):

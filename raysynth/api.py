@@ -1,0 +1,30 @@
+"""The verbs as functions: `from raysynth.api import tune`. Nothing heavy is imported before one is asked for."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+FUNCTIONS = {
+    "demo": "raysynth.demo",
+    "evaluate": "raysynth.evaluation.evaluate",
+    "export_images": "raysynth.data.export",
+    "generate": "raysynth.training.generate",
+    "import_images": "raysynth.data.importer",
+    "load_dataset": "raysynth.data.dataset",
+    "phantom": "raysynth.data.phantom",
+    "report": "raysynth.report.report",
+    "show": "raysynth.data.sheet",
+    "train": "raysynth.training.train",
+    "tune": "raysynth.tuning.tune",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in FUNCTIONS:
+        return getattr(import_module(FUNCTIONS[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(FUNCTIONS)
