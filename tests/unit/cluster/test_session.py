@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import os
+
+from raysynth.cluster.session import QUIET_ENVIRONMENT, num_cores, prepare_environment
+
+
+def test_a_users_own_settings_win(monkeypatch):
+    for variable in QUIET_ENVIRONMENT:
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
+    prepare_environment()
+    assert os.environ["OMP_WAIT_POLICY"] == "active"
+    assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
+
+
+def test_bytecode_is_kept_where_it_was_forbidden_beside_the_sources(monkeypatch, tmp_path):
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("PYTHONPYCACHEPREFIX", raising=False)
+    prepare_environment()
+    assert "PYTHONDONTWRITEBYTECODE" not in os.environ
+    assert os.environ["PYTHONPYCACHEPREFIX"].startswith(str(tmp_path))
+
+
+def test_cores_are_those_that_may_be_used():
+    assert 1 <= num_cores() <= (os.cpu_count() or 1)
