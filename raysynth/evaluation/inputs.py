@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from raysynth.data.dataset import Dataset, load_dataset
+from raysynth.data.dataset import Dataset, hash_pixels, load_dataset, tensor_column, thumbnail
 from raysynth.data.default import default_dataset
 from raysynth.errors import UserError
 from raysynth.evaluation.plan import REAL, unique_names
@@ -73,9 +73,8 @@ def _check_fit(dataset: Dataset, real: Dataset) -> None:
 def _find_warnings(name: str, dataset: Dataset, real: Dataset) -> list[str]:
     """Reasons to doubt that the synthetic images know nothing of the test images."""
     warnings = []
-    test_hashes = set(real.read(["pixel_hash"], "test")["pixel_hash"].to_pylist())
-    hashes = dataset.read(["pixel_hash"], "train")["pixel_hash"].to_pylist()
-    num_copies = sum(1 for pixel_hash in hashes if pixel_hash in test_hashes)
+    test_hashes = _pixel_hashes(real, "test")
+    num_copies = sum(not hashes.isdisjoint(test_hashes) for hashes in _hashes_by_image(dataset, "train"))
     if num_copies:
         warnings.append(f"{num_copies} images of {name} are pixel-identical to test images")
     if dataset.provenance is None:
@@ -83,6 +82,17 @@ def _find_warnings(name: str, dataset: Dataset, real: Dataset) -> list[str]:
     elif dataset.provenance.get("training_fingerprint") != real.fingerprint:
         warnings.append(f"{name} was not made from this data set, so it may know test images")
     return warnings
+
+
+def _pixel_hashes(dataset: Dataset, split: str) -> set[str]:
+    return set().union(*_hashes_by_image(dataset, split))
+
+
+def _hashes_by_image(dataset: Dataset, split: str) -> list[set[str]]:
+    """For each image the hash of its original and that of its stored pixels: a copy may be of either."""
+    table = dataset.read(["pixel_hash", "image"], split)
+    stored = (hash_pixels(thumbnail(image)) for image in tensor_column(table, "image"))
+    return [{original, pixels} for original, pixels in zip(table["pixel_hash"].to_pylist(), stored, strict=True)]
 
 
 def _shape(dataset: Dataset) -> str:

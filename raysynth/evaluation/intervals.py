@@ -41,8 +41,10 @@ def bootstrap_difference(
     """Interval of the mean of paired differences (N images, S seeds) by resampling groups (N,) and seeds.
 
     Groups, not images, are drawn: twins and images of one patient are not independent. S of S seeds drawn with
-    replacement vary too little by the factor sqrt((S - 1) / S); the seeds' deviations are widened by it first.
-    With one seed the interval covers the choice of test images only.
+    replacement vary too little by the factor sqrt((S - 1) / S); the seeds' deviations are widened by it first. Then
+    the interval is widened as Student's t widens a normal one, with Welch and Satterthwaite's degrees of freedom:
+    the spread of two or three seeds is itself hardly known. With one seed the interval covers the choice of test
+    images only.
     """
     _, index = np.unique(groups, return_inverse=True)
     num_groups, num_seeds = int(index.max()) + 1, differences.shape[1]
@@ -64,10 +66,28 @@ def bootstrap_difference(
         draws.append(((of_group @ sums) * of_seed).sum(axis=1) / (of_group @ sizes))
     sample = np.concatenate(draws)
     low, high = np.quantile(sample, [0.5 - confidence / 2, 0.5 + confidence / 2])
+    seed_variance = float(differences.mean(axis=0).var(ddof=1)) / num_seeds if num_seeds > 1 else 0.0
+    widening = _student_widening(float(sample.var()), seed_variance, num_groups, num_seeds, confidence)
     return Difference(
         mean=mean,
-        low=float(low),
-        high=float(high),
+        low=mean + (float(low) - mean) * widening,
+        high=mean + (float(high) - mean) * widening,
         standard_error=float(sample.std()),
         num_differing_groups=int(np.count_nonzero(over_seeds)),
     )
+
+
+def _student_widening(
+    variance: float, seed_variance: float, num_groups: int, num_seeds: int, confidence: float
+) -> float:
+    """How much wider a t interval is than a normal one, for a variance of which the seeds make `seed_variance`."""
+    from scipy.special import stdtrit  # imported here: scipy is slow to import, and mistakes are answered before
+
+    seed_variance = min(seed_variance, variance)
+    if variance == 0 or num_groups < 2:
+        return 1.0
+    spread = (variance - seed_variance) ** 2 / (num_groups - 1)
+    if num_seeds > 1:
+        spread += seed_variance**2 / (num_seeds - 1)
+    quantile = 0.5 + confidence / 2
+    return float(stdtrit(variance**2 / spread, quantile)) / NormalDist().inv_cdf(quantile)

@@ -55,6 +55,24 @@ def test_bootstrap_over_seeds_is_not_too_narrow():
     assert found.num_differing_groups == 0
 
 
+def test_few_seeds_are_paid_for_with_students_t():
+    """Differences that vary by seed only: three seeds have two degrees of freedom, and t is 4.30 in place of 1.96."""
+    found = bootstrap_difference(np.tile([[-1.0, 0.0, 1.0]], (100, 1)), np.arange(100))
+    assert found.high == pytest.approx(math.sqrt(1.5) * 4.303 / 1.960, rel=0.02)  # one seed drawn thrice: 1 of 27
+
+
+def test_intervals_cover_the_truth_although_seeds_are_few():
+    """No true difference, a spread of the seeds that is larger than that of the images: about 5 % may miss zero."""
+    random = np.random.default_rng(0)
+    missed = 0
+    for repeat in range(60):
+        rates = random.normal(0.1, 0.035, (2, 3)).clip(0.01, 0.99)
+        right = [random.random((300, 3)) > rate for rate in rates]
+        found = bootstrap_difference(right[0].astype(float) - right[1], np.arange(300), seed=repeat)
+        missed += not found.low <= 0 <= found.high
+    assert missed <= 9  # P(more than 9 of 60) < 0.1 % at 5 %
+
+
 def test_bootstrap_is_reproducible():
     values = np.random.default_rng(2).normal(size=(30, 2))
     assert bootstrap_difference(values, np.arange(30)) == bootstrap_difference(values, np.arange(30))
