@@ -13,6 +13,7 @@ extra=""
 [ -x .venv/bin/python ] || "$python" -m venv .venv
 .venv/bin/python -m pip install --quiet --disable-pip-version-check uv
 # Compiled once here, or every Ray process compiles torch, ray and pandas again, which doubles each start.
-UV_COMPILE_BYTECODE=1 .venv/bin/uv pip install --quiet --python .venv/bin/python \
+echo "installing into .venv (about 6 GB, most of it torch)"
+UV_COMPILE_BYTECODE=1 .venv/bin/uv pip install --python .venv/bin/python \
     --constraint constraints.txt --editable ".$extra"
 echo "ready: .venv/bin/raysynth"

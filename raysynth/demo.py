@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from raysynth.data.dataset import refuse_existing
+from raysynth.errors import Interrupted
+from raysynth.training.run_folder import check_out_folder
 
 # Small enough for two CPU cores and a few minutes; every figure in the report is computed, none is canned.
 NUM_IMAGES = 1200
@@ -20,7 +23,7 @@ Say = Callable[[str], None]
 def demo(out: Path | str = "demo", *, seed: int = 0, say: Say = print) -> Path:
     """Data set, sweep, synthetic images, evaluation and report in the folder `out`; the report's path.
 
-    Raises UserError when `out` is not empty.
+    Raises UserError when `out` is not empty, and Interrupted on Ctrl-C.
     """
     from raysynth.cluster.session import ray_session
     from raysynth.data.phantom import phantom
@@ -30,6 +33,7 @@ def demo(out: Path | str = "demo", *, seed: int = 0, say: Say = print) -> Path:
     from raysynth.tuning.tune import tune
 
     out = Path(out)
+    check_out_folder(out)
     refuse_existing(out)
     stages = Stages(5, say)
     with ray_session():
@@ -37,7 +41,10 @@ def demo(out: Path | str = "demo", *, seed: int = 0, say: Say = print) -> Path:
         data = phantom(out / "data", num_images=NUM_IMAGES, size=SIZE, seed=seed, say=say)
         stages.begin("sweep: WCGAN-GPs, ranked by Frechet distance on validation images, stopped early by ASHA")
         overrides = {"seed": seed} if seed else {}
-        sweep = tune(SPACE, data=data.path, overrides=overrides, out=out / "sweeps", say=say)
+        try:
+            sweep = tune(SPACE, data=data.path, overrides=overrides, out=out / "sweeps", say=say)
+        except Interrupted:
+            raise Interrupted(f"stopped; to begin again: rm -r {shlex.quote(str(out))}") from None
         stages.begin("synthetic images: from the best run")
         synthetic = generate(sweep, out=out / "synthetic", seed=seed, say=say)
         stages.begin("evaluation: the same classifier on real, synthetic and mixed images")

@@ -26,7 +26,7 @@ def demo_verb(
 def train_verb(
     family: str | None = typer.Argument(None, help="Family to train, e.g. wcgan_gp."),
     data: Path | None = typer.Option(None, help=DATA_HELP),
-    epochs: int = typer.Option(30, help="Epochs: passes over the train images."),
+    epochs: int | None = typer.Option(None, help="Epochs: passes over the train images. Default: 30."),
     set_: list[str] = typer.Option([], "--set", metavar="KEY=VALUE", help=SET_HELP),
     workers: int | None = typer.Option(
         None, help="Ray Train workers that share each batch; 0 is in-process. Default: the number of GPUs."

@@ -20,7 +20,6 @@ QUIET_ENVIRONMENT = {
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
     "RAY_TRAIN_METRICS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "RAY_DEDUP_LOGS": "1",
     # torch's threads sleep when they wait: spinning, two processes that share cores were 4 to 8 times slower
@@ -58,7 +57,7 @@ def ray_session(*, num_cpus: int | None = None) -> Iterator[None]:
         return
     ray.init(
         address="local",
-        num_cpus=num_cpus,
+        num_cpus=num_cpus or num_cores(),
         logging_level=logging.ERROR,
         log_to_driver=False,
         include_dashboard=True,
@@ -89,5 +88,11 @@ def quiet_ray() -> None:
 
 
 def num_cores() -> int:
-    """CPU cores that this process may use (a container's or a batch system's limit counts)."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """CPU cores that this process may use: a batch system's affinity and a container's quota count."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota_file = Path("/sys/fs/cgroup/cpu.max")  # "max 100000", or microseconds allowed and period
+    if quota_file.is_file():
+        quota, period = quota_file.read_text().split()
+        if quota != "max":
+            cores = min(cores, max(1, int(quota) // int(period)))
+    return cores

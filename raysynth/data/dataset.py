@@ -28,6 +28,7 @@ FORMAT = 1
 SPLITS = ("train", "validation", "test")
 THUMBNAIL_SIZE = 64
 ROWS_PER_SHARD = 4096
+ROWS_PER_ROW_GROUP = 512  # what a task reads at a time: a small set is one shard, and every core wants its part
 
 # One row an image. `image` and `thumbnail` are uint8 tensors whose shapes are added when a set is written.
 COLUMNS: dict[str, pa.DataType] = {
@@ -205,7 +206,8 @@ def _write_files(
 ) -> None:
     (folder / "images").mkdir()
     for shard, start in enumerate(range(0, table.num_rows, ROWS_PER_SHARD)):
-        pq.write_table(table.slice(start, ROWS_PER_SHARD), folder / "images" / f"part-{shard:05d}.parquet")
+        file = folder / "images" / f"part-{shard:05d}.parquet"
+        pq.write_table(table.slice(start, ROWS_PER_SHARD), file, row_group_size=ROWS_PER_ROW_GROUP)
     if callable(extra_files):
         extra_files(folder)
     else:
@@ -218,6 +220,7 @@ def _write_files(
 
 def with_folder(path: Path, write: Callable[[Path], None]) -> None:
     """Call `write` with a fresh neighbouring folder, and rename it to `path` when all of it is on disk."""
+    path = path.absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
     partial_path = path.parent / f".{path.name}.partial-{os.getpid()}"
     shutil.rmtree(partial_path, ignore_errors=True)
@@ -228,9 +231,11 @@ def with_folder(path: Path, write: Callable[[Path], None]) -> None:
             if file.is_file():
                 with file.open("rb") as handle:
                     os.fsync(handle.fileno())
-        if path.exists():
-            path.rmdir()  # an empty folder, see refuse_existing
-        partial_path.rename(path)
+        if path.is_dir():  # an empty one, see refuse_existing; perhaps the current folder, which must stay
+            for item in sorted(partial_path.iterdir(), key=lambda item: item.name == "dataset.json"):
+                item.rename(path / item.name)  # dataset.json last: before it nothing looks like a data set
+        else:
+            partial_path.rename(path)
     finally:
         shutil.rmtree(partial_path, ignore_errors=True)
 

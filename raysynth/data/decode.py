@@ -93,15 +93,16 @@ def decode(data: bytes, *, size: int, channels: int, fit: Fit) -> Decoded:
 def to_8_bits(pixels: np.ndarray) -> np.ndarray:
     """Grey pixels (H, W) of more than 8 bits or of floats as uint8.
 
-    Whole numbers from 0 to 65535 are scaled by the bit depth that is really used, the smallest of 8 to 16 bits that
-    holds the largest value: scanners store 12 bits in 16, and scaling by 65535 would leave those images black.
-    Black stays black. Other values (negative, larger, floats) have no natural range: the image's own is stretched.
+    Whole numbers from 0 to 65535 are scaled by the bit depth that they were stored with, the smallest of 8, 12 and 16
+    bits that holds the largest value: scanners store 12 bits in 16, and scaling by 65535 would leave those images
+    black. No finer: two slices of one scanner must not differ by their brightest pixel. Black stays
+    black. Other values (negative, larger, floats) have no natural range: the image's own is stretched.
     """
     if not np.all(np.isfinite(pixels)):
         raise RejectedImage("pixels that are not numbers (NaN or infinite)")
     lowest, highest = float(pixels.min()), float(pixels.max())
     if pixels.dtype.kind in "iu" and lowest >= 0 and highest <= 65535:
-        lowest, highest = 0.0, float(2 ** max(8, int(highest).bit_length()) - 1)
+        lowest, highest = 0.0, next(float(limit) for limit in (255, 4095, 65535) if highest <= limit)
     scaled = (pixels.astype(np.float64) - lowest) * (255.0 / max(highest - lowest, 1e-12))
     return np.round(scaled).clip(0, 255).astype(np.uint8)
 

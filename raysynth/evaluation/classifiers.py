@@ -16,6 +16,7 @@ from raysynth.evaluation.plan import Training
 from raysynth.training.follow import format_duration
 
 THREADS = 1  # a task has one CPU; threads that share it only get in each other's way
+SAY_EVERY_S = 30.0
 GPUS_PER_TASK = 0.25  # where there are any: a small network leaves most of one idle
 
 
@@ -90,7 +91,11 @@ def train_all(
         task = ray.remote(num_cpus=1, num_gpus=num_gpus, max_retries=2)(train_one)
         pending = {task.remote({**jobs[index], "device": device}): index for index in order}
         while pending:
-            (done,), _ = ray.wait(list(pending), num_returns=1)
+            finished, _ = ray.wait(list(pending), num_returns=1, timeout=SAY_EVERY_S)
+            if not finished:
+                progress.still_training()
+                continue
+            (done,) = finished
             index = pending.pop(done)
             try:
                 results[index] = ray.get(done)
@@ -110,6 +115,10 @@ class _Progress:
         self.finished_steps = self.num_finished = 0
         self.started = time.perf_counter()
         self.say = say
+
+    def still_training(self) -> None:
+        elapsed = format_duration(time.perf_counter() - self.started)
+        self.say(f"{self.num_finished} of {self.num_trainings} classifiers trained after {elapsed}")
 
     def finished(self, training: Training, result: dict[str, Any]) -> None:
         self.num_finished += 1

@@ -24,7 +24,7 @@ from raysynth.evaluation.plan import REAL, Training, baseline_at, default_epochs
 from raysynth.evaluation.predict import Source, predict_all
 from raysynth.evaluation.scores import score_tables
 from raysynth.evaluation.verdict import Comparison, verdict
-from raysynth.training.run_folder import describe_environment, name_folder, write_text
+from raysynth.training.run_folder import check_out_folder, describe_environment, name_folder, write_text
 
 FORMAT = 1
 CLASSIFIER = "cnn"
@@ -65,8 +65,9 @@ def evaluate(
         epochs=epochs or default_epochs(num_real, BATCH_SIZE),
         batch_size=BATCH_SIZE,
     )
+    check_out_folder(out)
     folder = name_folder(Path(out), "evaluation").resolve()
-    _make_folder(folder, out)
+    folder.mkdir(parents=True)
     for warning in (warning for item in synthetic_sets for warning in item.warnings):
         say(f"warning: {warning}")
 
@@ -104,7 +105,8 @@ def evaluate(
     # 5. Everything else follows from them.
     steps = {(training.trained_on, training.seed): training.steps for training in trainings}
     for name, table in vars(score_tables(predictions, real_set.classes, steps)).items():
-        _write_table(folder / f"{name}.csv", table)
+        # On every row, since tables are copied without their folder: a score on a leaky split means less.
+        _write_table(folder / f"{name}.csv", table.assign(data_leakage=real_set.leakage.status))
     decision = verdict(
         predictions,
         _comparisons(trainings),
@@ -130,13 +132,6 @@ def evaluate(
     }
     write_text(folder / "evaluation.json", json.dumps(content, indent=2, ensure_ascii=False) + "\n")
     return folder
-
-
-def _make_folder(folder: Path, out: Path | str) -> None:
-    try:
-        folder.mkdir(parents=True)
-    except OSError as error:
-        raise UserError(f"--out {out}: cannot be written to ({error.strerror}); choose another folder") from error
 
 
 def _compare_intensities(

@@ -68,7 +68,9 @@ def verdict(
     items = [_compare(test, accuracies, comparison) for comparison in comparisons]
     notes = list(warnings)
     if leakage["status"] == "leaky":
-        notes.insert(0, f"on a leaky split ({leakage['num_test']} test images have a twin in another split)")
+        twins = {split: leakage.get(f"num_{split}", 0) for split in ("test", "validation")}
+        counts = " and ".join(f"{count} {split}" for split, count in twins.items() if count) or "some"
+        notes.insert(0, f"on a leaky split ({counts} images have a twin in another split)")
     # The question is whether images help beside real ones: mixes come first.
     ordered = sorted(items, key=lambda item: item.kind != "mixed")
     sentence = "; ".join([*(item.sentence for item in ordered), *notes]) + "."

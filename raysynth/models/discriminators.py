@@ -35,8 +35,9 @@ class ConditionalCritic(nn.Module):
         channels = [min(width * 2**level, width * 8) for level in range(num_doublings(shape))]
         layers: list[nn.Module] = []
         for level, (before, after) in enumerate(zip((shape[0], *channels), channels, strict=False)):
-            layers.append(nn.Conv2d(before, after, 4, 2, 1))
-            if normalisation == "batchnorm" and level > 0:
+            batch_normalised = normalisation == "batchnorm" and level > 0  # which takes a bias away again
+            layers.append(nn.Conv2d(before, after, 4, 2, 1, bias=not batch_normalised))
+            if batch_normalised:
                 layers.append(BatchNorm(after))
             if normalisation == "layernorm" and level > 0:
                 layers.append(nn.GroupNorm(1, after))

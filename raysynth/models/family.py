@@ -100,6 +100,7 @@ class Family(Model):
     config: Config
     name: ClassVar[str]
     summary: ClassVar[str]  # one line for lists
+    metrics: ClassVar[tuple[str, ...]] = ("frechet",)  # what a search may rank by; losses are for curiosity
 
     @abstractmethod
     @torch.no_grad()

@@ -28,6 +28,11 @@ class WCGANGP(Family):
 
     summary = "Wasserstein GAN with gradient penalty, labels in both networks (the study's grid)"
 
+    metrics = (
+        *Family.metrics,
+        *("d_loss", "g_loss", "wasserstein", "penalty", "critic_real", "critic_generated", "critic_validation"),
+    )
+
     class Config(Family.Config):
         # The defaults are what learnt fastest on two CPU cores (see the README); n_critic matters most: with 2 critic
         # steps a generator step, images of a class were nearly all alike.

@@ -20,11 +20,8 @@ def save_checkpoint(folder: Path, epoch: int, state: dict[str, Any]) -> Path:
     """Write `folder/epoch_00001.pt` and remove all but the newest `NUM_KEPT`.
 
     The file is written beside its place, flushed to disk and renamed, and older ones go only after that, so a crash
-    never leaves a broken one as the newest. Raises TrainingStopped when a weight is not finite.
+    never leaves a broken one as the newest.
     """
-    for name, tensor in _tensors(state):
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise TrainingStopped(f"epoch {epoch}: {name} is not finite after the last step, so it was not saved")
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"epoch_{epoch:05d}.pt"
     partial_path = folder / f".{path.name}.partial-{os.getpid()}"
@@ -38,8 +35,15 @@ def save_checkpoint(folder: Path, epoch: int, state: dict[str, Any]) -> Path:
     return path
 
 
-def load_newest_checkpoint(folder: Path, device: torch.device | str = "cpu") -> dict[str, Any] | None:
-    """The newest checkpoint that can be read, or None where there is none.
+def check_finite(state: dict[str, Any]) -> None:
+    """Raise TrainingStopped, naming it, when a weight or an optimiser's moment is not finite."""
+    for name, tensor in _tensors(state):
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise TrainingStopped(f"{name} is not finite after the last step of the epoch, which was not saved")
+
+
+def load_newest_checkpoint(folder: Path) -> dict[str, Any] | None:
+    """The newest checkpoint that can be read, on the CPU (a model moves it where it belongs), or None without any.
 
     A broken one (cut short by a full disk, say) is passed over for the one before it. Raises UserError when there
     are checkpoints and none can be read.
@@ -48,7 +52,7 @@ def load_newest_checkpoint(folder: Path, device: torch.device | str = "cpu") -> 
     problem: Exception | None = None
     for path in reversed(paths):
         try:
-            state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
             return state
         except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
             problem = error

@@ -44,7 +44,8 @@ def generate(
     counts = _counts(settings, classes, per_class, like)
     if workers < 0:
         raise UserError(f"--workers {workers}: want 0 (in-process) or more")
-    if load_newest_checkpoint(source.checkpoints) is None:
+    state = load_newest_checkpoint(source.checkpoints)
+    if state is None:
         raise UserError(f"RUN {source.path}: has no checkpoint yet; go on with `raysynth train --resume {source.path}`")
 
     labels = np.repeat(np.arange(len(classes)), counts)
@@ -70,7 +71,7 @@ def generate(
             "sweep": str(sweep.resolve()) if sweep else None,
             "family": settings["family"],
             "config": settings["config"],
-            "epoch": source.status()["epoch"],
+            "epoch": state["epoch"],
             "epochs": settings["epochs"],
             "run_seed": settings["config"]["seed"],
             "training_data": settings["data"]["path"],
@@ -143,7 +144,7 @@ def sample_run(run: str, labels: np.ndarray, seeds: np.ndarray) -> np.ndarray:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         settings = folder.settings()
         family = build_family(settings, Context(seed=settings["config"]["seed"], device=device))
-        state = load_newest_checkpoint(folder.checkpoints, device)
+        state = load_newest_checkpoint(folder.checkpoints)
         assert state is not None, f"{run}: the checkpoint has gone"
         family.load_state_dict(state["model"])
         return sample_uint8(family, torch.as_tensor(labels), torch.as_tensor(seeds))

@@ -15,6 +15,7 @@ from raysynth.data.batches import Batches, in_order
 from raysynth.errors import TrainingStopped
 from raysynth.models.context import Context
 from raysynth.models.family import Metrics, Model, Phase
+from raysynth.training.checkpoints import check_finite
 
 Row = dict[str, float]
 
@@ -42,7 +43,7 @@ def run_epochs(
 
     `validation` is images (N, C, H, W) uint8 and labels; `recorder` keeps checkpoints and metrics (None: nothing is
     kept); `score(epoch)` measures what a search ranks by; `report` tells Ray, once an epoch, on every worker.
-    Raises TrainingStopped at the first non-finite loss.
+    Raises TrainingStopped, on every worker, after an epoch in which a value was not finite.
     """
     # 1. Go on where a stopped training ended; Ray is told again what it may have forgotten.
     history = recorder.restore(model) if recorder else []
@@ -64,7 +65,7 @@ def run_epochs(
         for step, (images, labels) in enumerate(batches.epoch(epoch)):
             context.at(epoch, step)
             steps.append(model.train_step(images, labels))
-        metrics = mean_of_steps(steps, epoch)
+        metrics, problem = mean_of_steps(steps)
         train_s = time.perf_counter() - started
 
         # 4. Look at the validation split.
@@ -72,7 +73,10 @@ def run_epochs(
             context.at(epoch, batches.num_steps)
             metrics |= validate(model, validation, batch_size=batches.batch_size, context=context)
 
-        # 5. One row for all workers; the scores are rank 0's, whose row is the one that is kept.
+        # 5. Stop on every worker at once, before a state that is not finite is kept.
+        stop_together(context, problem or find_problem(metrics, model), epoch)
+
+        # 6. One row for all workers; the scores are rank 0's, whose row is the one that is kept.
         row: Row = {"epoch": float(epoch), **context.mean_over_workers(metrics)}
         row["images_per_s"] = batches.num_steps * batches.batch_size / train_s
         if score and context.rank == 0:
@@ -80,7 +84,7 @@ def run_epochs(
         row["seconds"] = time.perf_counter() - started
         history.append(row)
 
-        # 6. Keep it, then tell it.
+        # 7. Keep it, then tell it.
         if recorder and context.rank == 0:
             recorder.record(model, history)
         if report:
@@ -98,25 +102,44 @@ def phase_at(phases: list[Phase], epoch: int) -> tuple[Phase, int]:
     raise ValueError(f"epoch {epoch} is after the last phase")
 
 
-def mean_of_steps(steps: list[Metrics], epoch: int) -> Row:
-    """The mean of each metric over the steps that measured it.
+def mean_of_steps(steps: list[Metrics]) -> tuple[Row, str]:
+    """The mean of each metric over the steps that measured it, and what was not finite first ("" if all was).
 
-    Values stay on the device until here: reading each at once would make a GPU wait. Raises TrainingStopped naming
-    the first step at which a metric was not finite.
+    Values stay on the device until here: reading each at once would make a GPU wait.
     """
     means: Row = {}
+    problem = ""
     for name in dict.fromkeys(name for metrics in steps for name in metrics):
         at = [step for step, metrics in enumerate(steps) if name in metrics]
         values = torch.stack([torch.as_tensor(steps[step][name]).detach().float() for step in at]).double().cpu()
         finite = torch.isfinite(values)
-        if not bool(finite.all()):
+        if not problem and not bool(finite.all()):
             first = int((~finite).nonzero()[0])
-            raise TrainingStopped(
-                f"{name} became {values[first].item()} at epoch {epoch}, step {at[first] + 1} of {len(steps)}; "
-                "try a lower learning rate or a higher penalty_weight; the last good checkpoint is kept"
-            )
+            problem = f"{name} became {values[first].item()} at step {at[first] + 1} of {len(steps)}"
         means[name] = values.mean().item()
-    return means
+    return means, problem
+
+
+def find_problem(metrics: Row, model: Model) -> str:
+    """What is not finite in the metrics or in the model's state; "" if all is."""
+    for name, value in metrics.items():
+        if not math.isfinite(value):
+            return f"{name} is {value}"
+    try:
+        check_finite(model.state_dict())
+    except TrainingStopped as stop:
+        return str(stop)
+    return ""
+
+
+def stop_together(context: Context, problem: str, epoch: int) -> None:
+    """Raise TrainingStopped on every worker when any has a problem: one that went on alone would wait for ever."""
+    num_troubled = context.mean_over_workers({"troubled": float(bool(problem))})["troubled"]
+    if num_troubled > 0:
+        raise TrainingStopped(
+            f"epoch {epoch}: {problem or 'another worker met a value that is not finite'}; try a lower learning rate "
+            "or, for a Wasserstein critic, another penalty_weight; the last good checkpoint is kept"
+        )
 
 
 def validate(
@@ -128,11 +151,7 @@ def validate(
         for name, value in model.validate(images, labels).items():
             number = value.item() if isinstance(value, Tensor) else float(value)
             totals.setdefault(name, []).append((number, len(images)))
-    means = {
+    return {
         name: sum(value * count for value, count in values) / sum(count for _, count in values)
         for name, values in totals.items()
     }
-    for name, value in means.items():
-        if not math.isfinite(value):
-            raise TrainingStopped(f"{name} is {value} on the validation split; try a lower learning rate")
-    return means

@@ -23,8 +23,8 @@ NUM_GRIDS = 10  # of a whole run, where `sample_every` is 0
 class RunRecorder:
     """The loop's recorder for one run. Only rank 0 records; every worker restores.
 
-    Order matters for a crash: a checkpoint is complete before metrics.csv names its epoch, and on resume the metrics
-    are cut back to the newest checkpoint, so that both always tell the same story.
+    A checkpoint holds the metrics up to its epoch, so a crash between it and metrics.csv loses nothing: on resume both
+    tell the same story.
     """
 
     def __init__(self, run: RunFolder, family: Family, *, num_epochs: int) -> None:
@@ -35,11 +35,12 @@ class RunRecorder:
 
     def restore(self, model: Model) -> list[Row]:
         """Load the newest checkpoint, if there is one; the history up to it."""
-        state = load_newest_checkpoint(self.run.checkpoints, model.context.device)
+        state = load_newest_checkpoint(self.run.checkpoints)
         if state is None:
             return []
         model.load_state_dict(state["model"])
-        return [row for row in self.run.history() if row["epoch"] <= state["epoch"]]
+        history: list[Row] = state["history"]
+        return history
 
     def record(self, model: Model, history: list[Row]) -> None:
         """Keep the newest epoch of `history`."""
@@ -47,8 +48,9 @@ class RunRecorder:
         row = history[-1]
         epoch = int(row["epoch"])
         last = epoch == self.num_epochs
-        if last or epoch % model.config.checkpoint_every == 0:
-            save_checkpoint(self.run.checkpoints, epoch, {"model": model.state_dict()})
+        # What was scored is kept: else the score of a run and its weights could be of different epochs.
+        if last or "frechet" in row or epoch % model.config.checkpoint_every == 0:
+            save_checkpoint(self.run.checkpoints, epoch, {"model": model.state_dict(), "history": history})
         self.run.write_history(history)
         self.run.write_status("finished" if last else "running", epoch)
         if last or epoch % (model.config.sample_every or max(1, self.num_epochs // NUM_GRIDS)) == 0:

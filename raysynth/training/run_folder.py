@@ -36,20 +36,32 @@ def write_text(path: Path, text: str) -> None:
 def describe_environment() -> dict[str, Any]:
     """Versions and code revision, for `environment.json`."""
     packages = ("raysynth", "ray", "torch", "numpy", "scikit-learn", "scipy", "pandas", "pyarrow")
-    revision = subprocess.run(
-        ["git", "describe", "--always", "--dirty"],
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
     return {
         "python": sys.version.split()[0],
         "platform": platform.platform(),
         "packages": {package: version(package) for package in packages},
-        "code_revision": revision.stdout.strip() or None,
+        "code_revision": _code_revision(),
         "started": datetime.now().astimezone().isoformat(timespec="seconds"),
     }
+
+
+def _code_revision() -> str | None:
+    """The revision of our own checkout; None for an installed package, or without git."""
+    checkout = Path(__file__).parents[2]
+    if not (checkout / ".git").exists():
+        return None
+    command = ["git", "-C", str(checkout), "describe", "--always", "--dirty"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or None
+    except OSError:
+        return None
+
+
+def check_out_folder(out: Path | str, option: str = "--out") -> None:
+    """Raise UserError when no folder can be made in `out`: it is a file, or may not be written to."""
+    existing = next(path for path in (Path(out).absolute(), *Path(out).absolute().parents) if path.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        raise UserError(f"{option} {out}: {existing} is not a folder that can be written to; choose another")
 
 
 def describe_dataset(dataset: Dataset) -> dict[str, Any]:
@@ -109,8 +121,12 @@ class RunFolder:
 
     def settings(self) -> dict[str, Any]:
         """`config.yaml`."""
-        content: dict[str, Any] = load_yaml(self.path / "config.yaml", "RUN")
-        return content
+        content = load_yaml(self.path / "config.yaml", "RUN")
+        missing = {"family", "epochs", "config", "data"} - set(content if isinstance(content, dict) else ())
+        if missing:
+            raise UserError(f"RUN {self.path}: config.yaml lacks {sorted(missing)[0]!r}; train a new run")
+        settings: dict[str, Any] = content
+        return settings
 
     def history(self) -> list[dict[str, float]]:
         """`metrics.csv`: one row an epoch; a metric that an epoch did not measure is missing from its row."""

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from raysynth.config import build_config
 from raysynth.data.dataset import Dataset, load_dataset
-from raysynth.data.default import default_dataset
+from raysynth.data.default import cache_folder, default_dataset
 from raysynth.errors import Interrupted, TrainingStopped, UserError
 from raysynth.models.registry import get_family
 from raysynth.training.follow import following
-from raysynth.training.run_folder import RunFolder, name_folder
+from raysynth.training.run_folder import RunFolder, check_out_folder, name_folder
 
 DEFAULT_EPOCHS = 30
 Say = Callable[[str], None]
@@ -23,7 +25,7 @@ def train(
     family: str | None = None,
     *,
     data: Path | str | None = None,
-    epochs: int = DEFAULT_EPOCHS,
+    epochs: int | None = None,
     overrides: Mapping[str, Any] | None = None,
     workers: int | None = None,
     out: Path | str = "runs",
@@ -37,9 +39,9 @@ def train(
     `resume`, goes on with that run as it was configured. Raises UserError before anything starts, and
     TrainingStopped when the training cannot go on, and Interrupted on Ctrl-C.
     """
-    workers = default_workers() if workers is None else workers
-    if workers < 0:
-        raise UserError(f"--workers {workers}: want 0 (in-process) or more")
+    if family is not None:
+        get_family(family, "FAMILY")
+    workers = check_workers(workers)
     if resume is not None:
         run = RunFolder.open(resume, "--resume")
         settings = run.settings()
@@ -47,15 +49,18 @@ def train(
             raise UserError(
                 f"--resume {resume}: is a run of {settings['family']}, not of {family}; leave the family out"
             )
-        if overrides:
-            raise UserError(
-                f"--set {next(iter(overrides))}: a resumed run keeps its config; start a new run to change it"
-            )
+        for option, value in (("--data", data), ("--epochs", epochs), ("--set", next(iter(overrides or {}), None))):
+            if value is not None:
+                raise UserError(f"{option} {value}: a resumed run keeps its own; leave it out, or start a new run")
         if run.status()["state"] == "finished":
-            raise UserError(f"--resume {resume}: has finished all its {settings['epochs']} epochs; nothing to do")
+            raise UserError(f"--resume {resume}: has finished all its {settings['epochs']} epochs; start a new run")
+        dataset = load_dataset(settings["data"]["path"])
+        check_fits(settings["family"], settings["config"], dataset, max(1, workers))
     else:
         if family is None:
             raise UserError("FAMILY: missing; name one, e.g. `raysynth train wcgan_gp`")
+        check_out_folder(out)
+        epochs = DEFAULT_EPOCHS if epochs is None else epochs
         settings = plan_run(family, data, epochs, overrides or {}, workers, say)
         run = RunFolder(name_folder(Path(out), family))
     say(describe(settings, run, workers))
@@ -76,8 +81,15 @@ def plan_run(
     family_class = get_family(family, "FAMILY")
     config = build_config(family_class.Config, overrides, origin="--set")
     dataset = load_dataset(data) if data is not None else default_dataset(say)
+    warn_of_leakage(dataset, say)
     check_fits(family, config.model_dump(), dataset, max(1, workers))
     return {"family": family, "epochs": epochs, "config": config.model_dump(), "dataset": dataset}
+
+
+def warn_of_leakage(dataset: Dataset, say: Say) -> None:
+    """Say when scores on this data set's splits mean less than they seem to."""
+    if dataset.leakage.status == "leaky":
+        say(f"warning: leaky split: {dataset.leakage.detail}; frechet and every score on it flatter")
 
 
 def check_fits(family: str, config: dict[str, Any], dataset: Dataset, world_size: int) -> None:
@@ -111,7 +123,7 @@ def create_run(path: Path, settings: dict[str, Any], *, scoring_network: Path | 
     dataset: Dataset = settings["dataset"]
     if scoring_network is None:
         scoring_network = ensure_scoring_network(
-            dataset, fallback_folder=path.parent / "scoring", threads=num_cores(), say=say
+            dataset, fallback_folder=cache_folder() / "scoring", threads=num_cores(), say=say
         )
     return RunFolder.create(
         path,
@@ -131,14 +143,20 @@ def execute(run: RunFolder, workers: int, say: Say) -> None:
     with following(run, say):
         try:
             _fit(run, workers)
+            stop_if_failed(run)
         except KeyboardInterrupt:
-            raise Interrupted(f"stopped; go on with: raysynth train --resume {run.path}") from None
-        except Exception as error:
-            status = run.status()
-            if status["state"] == "failed":
-                raise TrainingStopped(f"{run.path}: {status['message']}") from error
+            raise Interrupted(f"stopped; go on with: raysynth train --resume {shlex.quote(str(run.path))}") from None
+        except Exception:
+            stop_if_failed(run)
             raise
     say(f"run: {run.path}")
+
+
+def stop_if_failed(run: RunFolder) -> None:
+    """Raise TrainingStopped with the run's own reason when its workers could not go on."""
+    status = run.status()
+    if status["state"] == "failed":
+        raise TrainingStopped(f"{run.path}: {status['message']}")
 
 
 def _fit(run: RunFolder, workers: int) -> None:
@@ -159,6 +177,7 @@ def ray_trainer(
     storage: str | None,
     *,
     num_threads: int,
+    gpus_per_worker: float | None = None,
     metric: str = "frechet",
     callbacks: Sequence[Any] = (),
 ) -> Any:
@@ -173,10 +192,15 @@ def ray_trainer(
     from raysynth.cluster.session import quiet_ray
 
     quiet_ray()
+    gpus = min(1.0, float(num_gpus())) if gpus_per_worker is None else gpus_per_worker
     return TorchTrainer(
         train_on_ray_worker,
         train_loop_config={"run": str(run.path.resolve()), "num_threads": num_threads, "metric": metric},
-        scaling_config=ray.train.ScalingConfig(num_workers=workers, use_gpu=num_gpus() > 0),
+        scaling_config=ray.train.ScalingConfig(
+            num_workers=workers,
+            use_gpu=gpus > 0,
+            resources_per_worker={"CPU": 1, "GPU": gpus} if gpus and workers else None,
+        ),
         run_config=ray.train.RunConfig(
             name=f"{run.path.parent.name}-{run.path.name}",
             storage_path=storage,
@@ -196,14 +220,17 @@ def train_on_ray_worker(job: dict[str, Any]) -> None:
     from raysynth.tuning.trial import carrying_forward
 
     worker = ray.train.get_context()
-    train_run(
-        job["run"],
-        num_threads=job["num_threads"],
-        rank=worker.get_world_rank(),
-        world_size=worker.get_world_size(),
-        device=get_device(),
-        report=carrying_forward(job["metric"], lambda row: ray.train.report(dict(row))),
-    )
+    # A training that cannot go on is no fault of a worker: Ray would start it again, to end in the same way. All
+    # workers return, and whoever started them reads the run's status.
+    with suppress(TrainingStopped):
+        train_run(
+            job["run"],
+            num_threads=job["num_threads"],
+            rank=worker.get_world_rank(),
+            world_size=worker.get_world_size(),
+            device=get_device(),
+            report=carrying_forward(job["metric"], lambda row: ray.train.report(dict(row))),
+        )
 
 
 def num_gpus() -> int:
@@ -213,9 +240,22 @@ def num_gpus() -> int:
     return torch.cuda.device_count()
 
 
-def default_workers() -> int:
-    """One worker a GPU; without GPUs 0, which is in-process."""
-    return num_gpus()
+def check_workers(asked: int | None, option: str = "--workers") -> int:
+    """The number of workers: `asked`, or by default one a GPU, and without GPUs 0, which is in-process.
+
+    Raises UserError for more than this machine has GPUs (or cores) for: Ray would wait for them in vain.
+    """
+    from raysynth.cluster.session import num_cores
+
+    gpus = num_gpus()
+    if asked is None:
+        return gpus
+    if asked < 0:
+        raise UserError(f"{option} {asked}: want 0 (in-process) or more")
+    available, unit = (gpus, "GPUs") if gpus else (num_cores(), "cores")
+    if asked > max(1, available):
+        raise UserError(f"{option} {asked}: this machine has {available} {unit}; use {available} or fewer")
+    return asked
 
 
 def threads_per_worker(workers: int) -> int:

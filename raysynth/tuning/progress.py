@@ -1,4 +1,4 @@
-"""What a sweep shows while it runs: one live table on a terminal, a line an epoch elsewhere."""
+"""What a sweep shows while it runs: one live table on a terminal (standard error), a line an epoch elsewhere."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rich.table import Table
 
 from raysynth.training.follow import format_duration
 from raysynth.tuning.space import SearchSpace
-from raysynth.tuning.sweep_folder import SweepFolder, name_trials
+from raysynth.tuning.sweep_folder import SweepFolder, format_parameters, name_trials
 
 
 class SweepProgress(Callback):
@@ -35,8 +35,8 @@ class SweepProgress(Callback):
         self.live: Live | None = None
 
     def __enter__(self) -> SweepProgress:
-        if sys.stdout.isatty():
-            self.live = Live(get_renderable=self._table, console=Console(), refresh_per_second=2)
+        if sys.stderr.isatty():
+            self.live = Live(get_renderable=self._table, console=Console(stderr=True), refresh_per_second=2)
             self.live.start()
         return self
 
@@ -126,15 +126,3 @@ class SweepProgress(Callback):
                 cells[3],
             )
         return table
-
-
-def format_parameters(parameters: dict[str, Any]) -> str:
-    """`generator=upsample latent_dim=64`."""
-    return " ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in parameters.items())
-
-
-def format_trials(space: SearchSpace) -> str:
-    """The trials of a space as lines, for `--dry-run`."""
-    lines = [f"{trial.name}  {format_parameters(trial.parameters)}" for trial in name_trials(space)]
-    fixed = f", fixed: {format_parameters(space.fixed)}" if space.fixed else ""
-    return "\n".join([*lines, f"{len(lines)} trials of {space.family}, {space.epochs} epochs each{fixed}"])

@@ -83,12 +83,16 @@ class SearchSpace(Config):
     def trials(self) -> list[dict[str, Any]]:
         """The values of the varied keys for each trial, the same list each time."""
         rng = np.random.default_rng(0)
+        # Repeats of a grid with nothing drawn would be the same training again: they differ by their seed.
+        drawn = any(domain.grid is None for domain in self.space.values())
+        by_seed = self.num_samples > 1 and not drawn and "seed" not in {*self.fixed, *self.space}
         grids = {key: domain.grid for key, domain in self.space.items() if domain.grid is not None}
         trials = []
-        for _ in range(self.num_samples):
+        for sample in range(self.num_samples):
             for combination in itertools.product(*grids.values()):
                 chosen = dict(zip(grids, combination, strict=True))
-                trials.append({k: chosen[k] if k in chosen else domain.draw(rng) for k, domain in self.space.items()})
+                trial = {k: chosen[k] if k in chosen else domain.draw(rng) for k, domain in self.space.items()}
+                trials.append(trial | ({"seed": sample} if by_seed else {}))
         return trials
 
 
@@ -130,6 +134,10 @@ def load_space(name_or_path: str, overrides: Mapping[str, Any] | None = None) ->
 
 def _check_configs(space: SearchSpace, origin: str, overridden: set[str]) -> None:
     family = get_family(space.family, f"{origin} family")
+    if space.metric not in family.metrics:
+        raise UserError(
+            f"{origin} metric {space.metric}: not measured by {space.family}{suggest(space.metric, family.metrics)}"
+        )
     for key in space.fixed:
         where = "--set" if key in overridden else f"{origin} fixed"
         build_config(family.Config, {key: space.fixed[key]}, origin=where)

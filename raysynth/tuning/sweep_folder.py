@@ -57,7 +57,11 @@ class SweepFolder:
 
     def settings(self) -> dict[str, Any]:
         """`sweep.json`."""
-        content: dict[str, Any] = json.loads((self.path / "sweep.json").read_text(encoding="utf-8"))
+        file = self.path / "sweep.json"
+        try:
+            content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise UserError(f"SWEEP {self.path}: sweep.json cannot be read ({error}); start a new sweep") from error
         return content
 
     def space(self) -> SearchSpace:
@@ -97,6 +101,10 @@ class SweepFolder:
             )
         return pd.DataFrame(rows)
 
+    def _last_scored_epoch(self, trial: str, space: SearchSpace) -> int:
+        history = RunFolder(self.path / "runs" / trial).history()
+        return max(int(row["epoch"]) for row in history if space.metric in row)
+
     def write_results(self, space: SearchSpace) -> dict[str, Any] | None:
         """Write `table.csv` and `best.json`; the best run (by its last score), or None if no run has one."""
         table = self.table(space)
@@ -110,7 +118,8 @@ class SweepFolder:
             "run": row["run"],
             "metric": space.metric,
             "value": float(row[space.metric]),
-            "epoch": int(row["epoch"]),
+            "epoch": self._last_scored_epoch(row["trial"], space),
+            "data_leakage": self.settings()["data"]["leakage"],
         }
         write_text(self.path / "best.json", json.dumps(best, indent=2) + "\n")
         return best
@@ -126,3 +135,15 @@ def name_trials(space: SearchSpace) -> list[Trial]:
         safe = re.sub(r"[^A-Za-z0-9._-]+", "_", values)[:60]
         named.append(Trial(f"{index:0{digits}d}-{safe}" if safe else f"{index:0{digits}d}", parameters))
     return named
+
+
+def format_parameters(parameters: dict[str, Any]) -> str:
+    """`generator=upsample latent_dim=64`."""
+    return " ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in parameters.items())
+
+
+def format_trials(space: SearchSpace) -> str:
+    """The trials of a space as lines, for `--dry-run`."""
+    lines = [f"{trial.name}  {format_parameters(trial.parameters)}" for trial in name_trials(space)]
+    fixed = f", fixed: {format_parameters(space.fixed)}" if space.fixed else ""
+    return "\n".join([*lines, f"{len(lines)} trials of {space.family}, {space.epochs} epochs each{fixed}"])

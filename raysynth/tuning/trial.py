@@ -31,7 +31,8 @@ def run_trial(config: dict[str, Any]) -> None:
         else:
             _train_here(job, report)
     except (TrainingStopped, UserError) as error:
-        run.write_status("failed", run.status()["epoch"], str(error))
+        if run.status()["state"] != "failed":
+            run.write_status("failed", run.status()["epoch"], str(error))
         raise
 
 
@@ -55,7 +56,7 @@ def _train_here(job: dict[str, Any], report: Callable[[Row], None]) -> None:
 
     from raysynth.training.worker import train_run
 
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device("cuda" if job["gpus_per_worker"] > 0 else "cpu")
     train_run(job["run"], num_threads=job["num_threads"], device=device, report=report)
 
 
@@ -66,7 +67,7 @@ def _train_nested(job: dict[str, Any]) -> None:
     from ray.tune.integration.ray_train import TuneReportCallback
 
     from raysynth.training.run_folder import RunFolder
-    from raysynth.training.train import ray_trainer
+    from raysynth.training.train import ray_trainer, stop_if_failed
 
     with tempfile.TemporaryDirectory(prefix="raysynth-trial-") as storage:
         ray_trainer(
@@ -74,6 +75,8 @@ def _train_nested(job: dict[str, Any]) -> None:
             job["num_workers"],
             storage,
             num_threads=job["num_threads"],
+            gpus_per_worker=job["gpus_per_worker"],
             metric=job["metric"],
             callbacks=[TuneReportCallback()],
         ).fit()
+    stop_if_failed(RunFolder(Path(job["run"])))

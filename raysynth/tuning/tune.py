@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -9,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from raysynth.data.dataset import load_dataset
-from raysynth.data.default import default_dataset
+from raysynth.data.default import cache_folder, default_dataset
 from raysynth.errors import Interrupted, UserError
-from raysynth.training.run_folder import name_folder
-from raysynth.tuning.progress import SweepProgress, format_trials
+from raysynth.training.run_folder import check_out_folder, name_folder
 from raysynth.tuning.space import SearchSpace, load_space
-from raysynth.tuning.sweep_folder import SweepFolder, name_trials
+from raysynth.tuning.sweep_folder import SweepFolder, format_trials, name_trials
 from raysynth.tuning.trial import run_trial
 
 Say = Callable[[str], None]
@@ -48,7 +48,7 @@ def tune(
         load_dataset(settings["data"]["path"], "--data")
     else:
         sweep, search = _plan(space, data, epochs, overrides or {}, workers_per_trial, Path(out), dry_run, say)
-    concurrent = _num_concurrent(search, max_concurrent, workers_per_trial)
+    concurrent = _num_concurrent(search, max_concurrent, workers_per_trial, say)
     if dry_run:
         say(format_trials(search))
         return sweep.path
@@ -70,25 +70,25 @@ def _plan(
     """Check everything, then write the sweep with all its runs, none of them begun."""
     from raysynth.cluster.session import num_cores
     from raysynth.evaluation.scoring_network import ensure_scoring_network
-    from raysynth.training.train import check_fits, create_run
+    from raysynth.training.train import check_fits, create_run, warn_of_leakage
 
     if space is None:
         raise UserError("SPACE: missing; name one, e.g. `raysynth tune wcgan_gp`")
-    if workers_per_trial < 1:
-        raise UserError(f"--workers-per-trial {workers_per_trial}: want 1 or more")
     if epochs is not None and epochs < 1:
         raise UserError(f"--epochs {epochs}: want 1 or more")
     search = load_space(space, overrides)
+    check_out_folder(out)
     if epochs is not None:
         search = search.model_copy(update={"epochs": epochs})
     dataset = load_dataset(data) if data is not None else default_dataset(say)
     configs = {trial.name: {**search.fixed, **trial.parameters} for trial in name_trials(search)}
+    warn_of_leakage(dataset, say)
     for config in configs.values():
         check_fits(search.family, config, dataset, workers_per_trial)
     sweep_path = name_folder(out, search.family)
     if dry_run:
         return SweepFolder(sweep_path), search
-    network = ensure_scoring_network(dataset, fallback_folder=out / "scoring", threads=num_cores(), say=say)
+    network = ensure_scoring_network(dataset, fallback_folder=cache_folder() / "scoring", threads=num_cores(), say=say)
     sweep = SweepFolder.create(
         sweep_path, space=search, dataset=dataset, scoring_network=network, workers_per_trial=workers_per_trial
     )
@@ -110,32 +110,57 @@ def _complete(family: str, config: Mapping[str, Any]) -> dict[str, Any]:
     return get_family(family).Config(**config).model_dump()
 
 
-def _num_concurrent(space: SearchSpace, asked: int | None, workers_per_trial: int) -> int:
-    """Trials at a time: as many as there are GPUs (or cores), workers and resources of a trial counted."""
+def _num_concurrent(space: SearchSpace, asked: int | None, workers_per_trial: int, say: Say) -> int:
+    """Trials at a time: as many as there are cores and GPUs for.
+
+    Raises UserError when there are not enough for one: Ray would wait for them in vain.
+    """
     from raysynth.cluster.session import num_cores
     from raysynth.training.train import num_gpus
 
     if asked is not None and asked < 1:
         raise UserError(f"--max-concurrent {asked}: want 1 or more")
-    gpus = num_gpus()
-    each = (space.resources.gpu or 1) if gpus else (space.resources.cpu or 1)
-    fitting = max(1, int((gpus or num_cores()) / (each * workers_per_trial)))
-    return min(asked or fitting, fitting, len(space.trials()))
+    if workers_per_trial < 1:
+        raise UserError(f"--workers-per-trial {workers_per_trial}: want 1 or more")
+    fitting = num_cores() / (_cpu_per_worker(space) * workers_per_trial)
+    if _gpu_per_worker(space) > 0:
+        fitting = min(fitting, num_gpus() / (_gpu_per_worker(space) * workers_per_trial))
+    if fitting < 1:
+        needs = f"{_cpu_per_worker(space):g} cores and {_gpu_per_worker(space):g} GPUs for each of {workers_per_trial}"
+        raise UserError(
+            f"--workers-per-trial {workers_per_trial}: a trial needs {needs} workers, this machine has {num_cores()} "
+            f"cores and {num_gpus()} GPUs; use fewer, or other resources in the search space"
+        )
+    if asked is not None and asked > int(fitting):
+        say(f"--max-concurrent {asked}: {int(fitting)} trials at a time is what this machine has room for")
+    return min(asked or int(fitting), int(fitting), len(space.trials()))
+
+
+def _cpu_per_worker(space: SearchSpace) -> float:
+    return 1.0 if space.resources.cpu is None else space.resources.cpu
+
+
+def _gpu_per_worker(space: SearchSpace) -> float:
+    """A worker has one GPU where there are any, or what the space asks for, which may be none."""
+    from raysynth.training.train import num_gpus
+
+    return min(1.0, float(num_gpus())) if space.resources.gpu is None else space.resources.gpu
 
 
 def _run_ray(sweep: SweepFolder, space: SearchSpace, concurrent: int, workers_per_trial: int, say: Say) -> None:
     """Hand all trials to Ray Tune; those that ended in an earlier session report their past to ASHA and end."""
     from raysynth.cluster.session import num_cores, prepare_environment, ray_session
-    from raysynth.training.train import num_gpus
 
     prepare_environment()
-    from ray import tune as ray_tune
+    from ray import tune as ray_tune  # here and below: mistakes are answered before Ray is imported
     from ray.tune.schedulers import ASHAScheduler, FIFOScheduler
 
-    cores, gpus = num_cores(), num_gpus()
+    from raysynth.tuning.progress import SweepProgress
+
+    cores = num_cores()
     nested = workers_per_trial > 1
     cpu = 0.01 if nested else space.resources.cpu or max(1, cores // concurrent)
-    gpu = 0.0 if nested or not gpus else space.resources.gpu or 1
+    gpu = _gpu_per_worker(space)
     ended = {t.name for t in name_trials(space) if sweep.run(t).status()["state"] in ("finished", "stopped")}
     jobs = [
         {
@@ -144,6 +169,7 @@ def _run_ray(sweep: SweepFolder, space: SearchSpace, concurrent: int, workers_pe
             "replay": trial.name in ended,
             "metric": space.metric,
             "num_workers": workers_per_trial,
+            "gpus_per_worker": gpu,
             "num_threads": max(1, cores // (concurrent * workers_per_trial)),
         }
         for trial in sorted(name_trials(space), key=lambda t: t.name not in ended)  # ASHA hears the past first
@@ -161,7 +187,7 @@ def _run_ray(sweep: SweepFolder, space: SearchSpace, concurrent: int, workers_pe
     try:
         with ray_session(num_cpus=cores + 1 if nested else None), progress:
             ray_tune.Tuner(
-                ray_tune.with_resources(run_trial, {"cpu": cpu, "gpu": gpu}),
+                ray_tune.with_resources(run_trial, {"cpu": cpu, "gpu": 0 if nested else gpu}),
                 param_space={"job": ray_tune.grid_search(jobs)},
                 tune_config=ray_tune.TuneConfig(
                     metric=space.metric,
@@ -187,7 +213,7 @@ def _run_ray(sweep: SweepFolder, space: SearchSpace, concurrent: int, workers_pe
 
 
 def _how_to_resume(sweep: SweepFolder) -> str:
-    return f"stopped; finish it with: raysynth tune --resume {sweep.path}"
+    return f"stopped; finish it with: raysynth tune --resume {shlex.quote(str(sweep.path))}"
 
 
 def _conclude(sweep: SweepFolder, space: SearchSpace, say: Say) -> Path:

@@ -70,7 +70,14 @@ def test_transparency_is_laid_over_black():
 
 @pytest.mark.parametrize(
     ("highest", "expected"),
-    [(255, 255), (1023, 255), (4095, 255), (65535, 255), (200, 200), (2100, round(2100 * 255 / 4095))],
+    [
+        (255, 255),
+        (1023, round(1023 * 255 / 4095)),
+        (4095, 255),
+        (65535, 255),
+        (200, 200),
+        (2100, round(2100 * 255 / 4095)),
+    ],
 )
 def test_16_bits_are_scaled_by_the_bit_depth_in_use(highest, expected):
     image = Image.fromarray(np.array([[0, highest]] * 2, dtype=np.uint16))

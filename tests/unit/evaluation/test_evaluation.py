@@ -3,13 +3,13 @@
 import json
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from scipy.stats import ks_2samp
 from sklearn.metrics import f1_score
 
 from raysynth.cli.evaluate import print_evaluation, summarise_evaluation
 from raysynth.errors import UserError
-from raysynth.evaluation import chunks
 from raysynth.evaluation import evaluate as module
 from raysynth.evaluation.evaluate import evaluate
 from raysynth.evaluation.predict import COLUMNS
@@ -144,11 +144,13 @@ def test_other_mistakes_name_their_option(real, make_dataset, tmp_path):
         evaluate(real, [made.path], out=blocked, workers=0)
 
 
-def test_results_depend_neither_on_the_run_nor_on_how_rows_are_cut(real, make_dataset, tmp_path, monkeypatch):
+def test_results_depend_neither_on_the_run_nor_on_how_rows_are_cut(real, make_dataset, tmp_path):
     made = make_dataset("made", classes=CLASSES)
     tables = []
-    for rows_per_chunk in (512, 512, 7):
-        monkeypatch.setattr(chunks, "ROWS_PER_CHUNK", rows_per_chunk)
+    for rows_per_group in (None, None, 7):
+        for file in [*real.images_folder.glob("*.parquet"), *made.images_folder.glob("*.parquet")]:
+            if rows_per_group:
+                pq.write_table(pq.read_table(file), file, row_group_size=rows_per_group)
         folder = evaluate(real, [made.path], seeds=1, epochs=1, out=tmp_path / "out", workers=0)
         tables.append(pd.read_parquet(folder / "predictions.parquet"))
     pd.testing.assert_frame_equal(tables[0], tables[1])

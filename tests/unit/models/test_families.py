@@ -52,6 +52,7 @@ def test_a_step_moves_every_parameter(name):
     family.context.at(1, 0)
     metrics = family.train_step(*batch((1, 16, 16)))
     assert all(torch.isfinite(torch.as_tensor(value)) for value in metrics.values())
+    assert {*metrics, *family.validate(*batch((1, 16, 16))), "frechet"} == set(family.metrics)
     still = [
         key
         for key, value in networks(family).items()

@@ -6,7 +6,13 @@ import pytest
 import torch
 
 from raysynth.errors import TrainingStopped, UserError
-from raysynth.training.checkpoints import NUM_KEPT, checkpoint_paths, load_newest_checkpoint, save_checkpoint
+from raysynth.training.checkpoints import (
+    NUM_KEPT,
+    check_finite,
+    checkpoint_paths,
+    load_newest_checkpoint,
+    save_checkpoint,
+)
 
 
 def state(value: float = 1.0) -> dict:
@@ -55,8 +61,7 @@ def test_a_pickle_does_not_run(tmp_path, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_weights_that_are_not_finite_are_not_saved(tmp_path):
-    save_checkpoint(tmp_path, 1, state())
+def test_weights_that_are_not_finite_are_named():
+    check_finite(state(1.0))
     with pytest.raises(TrainingStopped, match=r"model\.weight is not finite"):
-        save_checkpoint(tmp_path, 2, state(float("inf")))
-    assert [path.name for path in checkpoint_paths(tmp_path)] == ["epoch_00001.pt"]
+        check_finite(state(float("inf")))

@@ -21,7 +21,7 @@ def test_an_epoch_is_a_line():
 
 
 def test_each_epoch_is_said_once_as_it_ends(tmp_path):
-    (tmp_path / "config.yaml").write_text("epochs: 3\n")
+    (tmp_path / "config.yaml").write_text("family: wcgan_gp\nepochs: 3\nconfig: {}\ndata: {}\n")
     run = RunFolder(tmp_path)
     rows = [{"epoch": float(e), "images_per_s": 1.0, "seconds": 1.0} for e in (1, 2, 3)]
     run.write_history(rows[:1])

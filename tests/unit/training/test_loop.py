@@ -13,7 +13,7 @@ from raysynth.data.batches import Batches, to_float, to_uint8
 from raysynth.errors import TrainingStopped, UserError
 from raysynth.models.context import Context
 from raysynth.models.family import Metrics, Model, Phase, TrainingConfig
-from raysynth.training.loop import mean_of_steps, phase_at, run_epochs, validate
+from raysynth.training.loop import find_problem, mean_of_steps, phase_at, run_epochs, validate
 
 
 class Counting(Model):
@@ -101,13 +101,24 @@ def test_every_epoch_is_reported_with_its_score():
 
 def test_a_non_finite_loss_stops_the_run_and_says_where():
     context = Context()
-    with pytest.raises(TrainingStopped, match=r"loss became nan at epoch 2, step 2 of 2; try a lower learning rate"):
+    with pytest.raises(TrainingStopped, match=r"epoch 2: loss became nan at step 2 of 2; try a lower learning rate"):
         run_epochs(Counting(context, break_at=2), batches(context), context=context, num_epochs=3)
 
 
 def test_means_are_over_the_steps_that_measured():
-    means = mean_of_steps([{"a": torch.tensor(1.0), "b": 4.0}, {"a": torch.tensor(3.0)}], epoch=1)
+    means, problem = mean_of_steps([{"a": torch.tensor(1.0), "b": 4.0}, {"a": torch.tensor(3.0)}])
     assert means == {"a": 2.0, "b": 4.0}
+    assert problem == ""
+
+
+def test_a_state_that_is_not_finite_is_found():
+    class Broken(Counting):
+        def state_dict(self) -> dict[str, Any]:
+            return {"critic": {"weight": torch.tensor([1.0, float("inf")])}}
+
+    assert "critic.weight is not finite" in find_problem({"loss": 1.0}, Broken(Context()))
+    assert "loss is nan" in find_problem({"loss": float("nan")}, Counting(Context()))
+    assert find_problem({"loss": 1.0}, Counting(Context())) == ""
 
 
 def test_validation_is_a_mean_over_images_not_batches():

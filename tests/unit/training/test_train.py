@@ -65,7 +65,7 @@ def test_resuming_is_equal_to_never_stopping(stripes: Dataset, tmp_path: Path):
     train(resume=part, workers=0, say=quiet)
 
     states = [load_newest_checkpoint(run / "checkpoints") for run in (whole, part)]
-    flat = [dict(flatten(state)) for state in states]
+    flat = [dict(flatten(state["model"])) for state in states if state]
     assert flat[0].keys() == flat[1].keys()
     for key, value in flat[0].items():
         assert torch.equal(value, flat[1][key]) if isinstance(value, torch.Tensor) else value == flat[1][key], key
@@ -115,7 +115,10 @@ def test_a_diverging_run_says_so_and_keeps_its_last_good_checkpoint(stripes, tmp
         ({"overrides": {"batch_size": 1000}}, "batch_size=1000: more than the"),
         ({"epochs": 0}, "--epochs 0: want 1 or more"),
         ({"workers": -1}, "--workers -1"),
-        ({"workers": 3}, "not divisible among 3 workers"),
+        ({"workers": 3000}, "--workers 3000: this machine has"),
+        ({"overrides": {"batch_size": 9}, "workers": 2}, "not divisible among 2 workers"),
+        ({"out": __file__}, "is not a folder that can be written to"),
+        ({"resume": "nowhere", "epochs": None}, "--resume nowhere: not a run"),
         ({"data": "nowhere"}, "--data nowhere: no dataset.json"),
         ({"resume": "nowhere"}, "--resume nowhere: not a run"),
     ],
@@ -123,8 +126,9 @@ def test_a_diverging_run_says_so_and_keeps_its_last_good_checkpoint(stripes, tmp
 def test_mistakes_are_answered_in_one_line(stripes, tmp_path, arguments, message):
     options = {"family": "wcgan_gp", "data": stripes.path, "overrides": {}, "workers": 0} | arguments
     options["overrides"] = {"batch_size": 8} | options["overrides"]
+    options = {"out": tmp_path / "runs"} | options
     with pytest.raises(UserError) as error:
-        train(options.pop("family"), **options, out=tmp_path / "runs", say=quiet)
+        train(options.pop("family"), **options, say=quiet)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
     assert not (tmp_path / "runs").exists()
@@ -133,6 +137,36 @@ def test_mistakes_are_answered_in_one_line(stripes, tmp_path, arguments, message
 def test_a_finished_run_is_not_resumed(tiny_run):
     with pytest.raises(UserError, match="finished all its 2 epochs"):
         train(resume=tiny_run, workers=0, say=quiet)
+
+
+def test_a_resumed_run_keeps_what_it_was_asked(tiny_run, tmp_path):
+    for arguments, option in (
+        ({"epochs": 9}, "--epochs 9"),
+        ({"overrides": {"width": 8}}, "--set width"),
+        ({"data": "x"}, "--data x"),
+    ):
+        with pytest.raises(UserError, match=rf"{option}: a resumed run keeps its own"):
+            train(resume=tiny_run, workers=0, say=quiet, **arguments)
+    (tmp_path / "config.yaml").write_text("family: wcgan_gp\n")
+    with pytest.raises(UserError, match=r"config\.yaml lacks 'config'"):
+        train(resume=tmp_path, workers=0, say=quiet)
+
+
+def test_a_crash_between_checkpoint_and_metrics_loses_nothing(stripes, tmp_path):
+    """The newest checkpoint knows an epoch that metrics.csv does not: no epoch is trained twice."""
+    options = {"data": stripes.path, "overrides": NARROW, "workers": 0, "say": quiet}
+    whole = train("wcgan_gp", epochs=3, out=tmp_path / "whole", **options)
+    part = train("wcgan_gp", epochs=2, out=tmp_path / "part", **options)
+    settings = yaml.safe_load((part / "config.yaml").read_text())
+    (part / "config.yaml").write_text(yaml.safe_dump(settings | {"epochs": 3}))
+    run = RunFolder(part)
+    run.write_history(run.history()[:1])
+    run.write_status("running", 1)
+    train(resume=part, workers=0, say=quiet)
+    states = [load_newest_checkpoint(path / "checkpoints") for path in (whole, part)]
+    steps = [state["model"]["num_critic_steps"] for state in states if state]
+    assert steps[0] == steps[1]
+    assert [row["epoch"] for row in run.history()] == [1, 2, 3]
 
 
 def test_a_dry_run_writes_nothing(stripes, tmp_path):

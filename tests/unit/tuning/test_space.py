@@ -78,6 +78,7 @@ def test_every_kind_is_drawn_within_its_bounds(tmp_path):
         ("family: wcgan_gp\nspace: {dropout: {uniform: [0.5, 0.1]}}", "the lower bound 0.5 is not below"),
         ("family: wcgan_gp\nspace: {dropout: {loguniform: [0, 0.1]}}", "is not positive"),
         ("family: wcgan_gp\nasha: {grace_perod: 3}", "asha grace_perod: unknown key; did you mean grace_period"),
+        ("family: wcgan_gp\nmetric: frechett", "metric frechett: not measured by wcgan_gp; did you mean frechet"),
         ("family: wcgan_gp\nepochs: many", "epochs='many'"),
         ("family: wcgan_gp\nfixed: {width: 8}\nspace: {width: {grid: [8]}}", "both `fixed` and `space`"),
     ],
@@ -90,6 +91,12 @@ def test_mistakes_are_named(tmp_path, text, message):
     assert message in str(error.value)
     assert str(path) in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_repeats_of_a_grid_differ_by_their_seed(tmp_path):
+    path = write(tmp_path, "family: wcgan_gp\nnum_samples: 3\nspace: {latent_dim: {grid: [4, 8]}}")
+    assert [trial["seed"] for trial in load_space(str(path)).trials()] == [0, 0, 1, 1, 2, 2]
+    assert all("seed" not in trial for trial in load_space(str(path), {"seed": 5}).trials())
 
 
 def test_an_unknown_space_names_the_shipped_ones(tmp_path):
