@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
 import warnings
@@ -31,16 +32,23 @@ QUIET_ENVIRONMENT = {
 def prepare_environment() -> None:
     """Set the variables that Ray and torch read when they are imported; a user's own settings win.
 
-    Without bytecode every Ray process recompiles torch, ray and pandas, which doubles each start: where the user
-    forbids bytecode beside the sources, it goes to a cache folder of ours.
+    Without bytecode every Ray process compiles torch, ray and pandas again, which doubles each start: where there is
+    none beside the sources (setup.sh makes it) and the user forbids to write it there, it goes to a cache folder.
     """
     for variable, value in QUIET_ENVIRONMENT.items():
         os.environ.setdefault(variable, value)
-    if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
+    if os.environ.get("PYTHONDONTWRITEBYTECODE") and not _has_bytecode("torch"):
+        del os.environ["PYTHONDONTWRITEBYTECODE"]
         cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
         os.environ.setdefault("PYTHONPYCACHEPREFIX", str(cache / "raysynth" / "bytecode"))
     warnings.filterwarnings("ignore", category=DeprecationWarning, module="ray")
     warnings.filterwarnings("ignore", category=FutureWarning, module="ray")
+
+
+def _has_bytecode(module: str) -> bool:
+    """Whether an installed module is compiled already; nothing is imported."""
+    spec = importlib.util.find_spec(module)
+    return spec is not None and spec.cached is not None and Path(spec.cached).is_file()
 
 
 @contextmanager

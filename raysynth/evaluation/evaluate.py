@@ -24,7 +24,8 @@ from raysynth.evaluation.plan import REAL, Training, baseline_at, default_epochs
 from raysynth.evaluation.predict import Source, predict_all
 from raysynth.evaluation.scores import score_tables
 from raysynth.evaluation.verdict import Comparison, verdict
-from raysynth.training.run_folder import check_out_folder, describe_environment, name_folder, write_text
+from raysynth.files import write_text
+from raysynth.training.run_folder import check_out_folder, describe_environment, name_folder
 
 FORMAT = 1
 CLASSIFIER = "cnn"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor
 
 from raysynth.data.batches import Batches, in_order
+from raysynth.files import replacing
 from raysynth.models.classifier import Classifier, ClassifierNetwork
 from raysynth.models.context import Context
 from raysynth.training.loop import run_epochs, validate
@@ -86,13 +86,8 @@ def save_classifier(path: Path, model: Classifier, classes: Sequence[str]) -> No
         "classes": list(classes),
         "network": {name: tensor.cpu() for name, tensor in model.network.state_dict().items()},
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial_path = path.with_name(f".{path.name}.partial-{os.getpid()}")
-    with partial_path.open("wb") as file:
+    with replacing(path) as file:
         torch.save(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    partial_path.rename(path)
 
 
 def load_network(path: Path, device: str = "cpu") -> ClassifierNetwork:

@@ -12,6 +12,7 @@ from typing import Any
 from jinja2 import Environment
 
 from raysynth.errors import UserError
+from raysynth.files import write_text
 from raysynth.report import image_sections, origin_sections, sections
 from raysynth.report.evaluation_files import SCORES, Evaluation, load_evaluation
 
@@ -80,16 +81,10 @@ def _check_out(out: Path) -> None:
 
 
 def _write(html: str, out: Path) -> None:
-    """Write a neighbouring file and rename it: whoever opens `out` finds a whole report."""
-    partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(html.encode("utf-8", "replace"))
-        partial.replace(out)
+        write_text(out, html)
     except OSError as error:
         raise UserError(f"--out {out}: cannot be written ({error.strerror}); choose another place") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _finite(value: Any) -> bool:

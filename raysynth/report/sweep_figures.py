@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -16,12 +15,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 from PIL import Image
 
+from raysynth.files import replacing
 from raysynth.report.style import LINES, MUTED, PAGE_WIDTH, PIXELS_PER_INCH, clear_axis, house_style, new_figure, plain
+from raysynth.training.grid import PADDING
 
 MAX_LABELLED = 16  # trials in the legend and among the samples
 SAMPLES_PER_CLASS = 4
 _MIN_ROW = 0.7  # inches: three lines of parameters and one of the metric
-_PADDING = 2  # pixels around each cell of a run's sample grid
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,8 @@ def draw_sweep(sweep: Path) -> list[Path]:
     for name, figure in (("metric.png", draw_metric(content)), ("samples.png", draw_samples(content))):
         if figure is not None:
             path = sweep / name
-            partial = path.with_name(f".{name}.partial-{os.getpid()}")
-            with house_style():
-                figure.savefig(partial, format="png", dpi=1.5 * PIXELS_PER_INCH, facecolor="white")
-            partial.replace(path)
+            with house_style(), replacing(path) as file:
+                figure.savefig(file, format="png", dpi=1.5 * PIXELS_PER_INCH, facecolor="white")
             written.append(path)
     return written
 
@@ -224,10 +222,10 @@ def _read_samples(run: Path) -> dict[str, np.ndarray]:
             grid = np.asarray(image if image.mode in ("L", "RGB") else image.convert("RGB"))
     except (OSError, KeyError, TypeError, ValueError):
         return {}
-    step_y, step_x = height + _PADDING, width + _PADDING
-    num_columns = (grid.shape[1] - _PADDING) // step_x
-    if num_columns < 1 or grid.shape[0] < _PADDING + len(names) * step_y:
+    step_y, step_x = height + PADDING, width + PADDING
+    num_columns = (grid.shape[1] - PADDING) // step_x
+    if num_columns < 1 or grid.shape[0] < PADDING + len(names) * step_y:
         return {}
-    cells = grid[_PADDING : _PADDING + len(names) * step_y, _PADDING : _PADDING + num_columns * step_x]
+    cells = grid[PADDING : PADDING + len(names) * step_y, PADDING : PADDING + num_columns * step_x]
     cells = cells.reshape(len(names), step_y, num_columns, step_x, *grid.shape[2:])[:, :height, :, :width]
     return dict(zip(names, np.moveaxis(cells, 2, 1), strict=True))

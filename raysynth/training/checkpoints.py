@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor
 
 from raysynth.errors import TrainingStopped, UserError
+from raysynth.files import replacing
 
 NUM_KEPT = 2
 
@@ -22,14 +22,9 @@ def save_checkpoint(folder: Path, epoch: int, state: dict[str, Any]) -> Path:
     The file is written beside its place, flushed to disk and renamed, and older ones go only after that, so a crash
     never leaves a broken one as the newest.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"epoch_{epoch:05d}.pt"
-    partial_path = folder / f".{path.name}.partial-{os.getpid()}"
-    with partial_path.open("wb") as file:
+    with replacing(path) as file:
         torch.save({"epoch": epoch, **state}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    partial_path.rename(path)
     for old in checkpoint_paths(folder)[:-NUM_KEPT]:
         old.unlink(missing_ok=True)
     return path

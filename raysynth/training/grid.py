@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from raysynth.files import replacing
+
 PADDING = 2  # pixels around every cell
 
 
@@ -32,7 +34,5 @@ def draw_grid(images: np.ndarray, *, num_columns: int) -> np.ndarray:
 
 def write_grid(path: Path, images: np.ndarray, *, num_columns: int) -> None:
     """Write `draw_grid` as a PNG that appears complete or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial_path = path.with_name(f".{path.name}.partial")
-    Image.fromarray(draw_grid(images, num_columns=num_columns)).save(partial_path, format="PNG")
-    partial_path.rename(path)
+    with replacing(path) as file:
+        Image.fromarray(draw_grid(images, num_columns=num_columns)).save(file, format="PNG")

@@ -50,7 +50,8 @@ class RunRecorder:
         last = epoch == self.num_epochs
         # What was scored is kept: else the score of a run and its weights could be of different epochs.
         if last or "frechet" in row or epoch % model.config.checkpoint_every == 0:
-            save_checkpoint(self.run.checkpoints, epoch, {"model": model.state_dict(), "history": history})
+            state = {"model": model.state_dict(), "config": model.config.model_dump(), "history": history}
+            save_checkpoint(self.run.checkpoints, epoch, state)
         self.run.write_history(history)
         self.run.write_status("finished" if last else "running", epoch)
         if last or epoch % (model.config.sample_every or max(1, self.num_epochs // NUM_GRIDS)) == 0:

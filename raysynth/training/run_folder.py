@@ -19,18 +19,12 @@ import yaml
 from raysynth.config import load_yaml
 from raysynth.data.dataset import Dataset
 from raysynth.errors import UserError
+from raysynth.files import write_text
 
 
 def name_folder(parent: Path, prefix: str) -> Path:
     """A new name `parent/<prefix>-<date>-<time>-<4 hex digits>` in which nothing stands yet."""
     return parent / f"{prefix}-{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file that appears complete or not at all."""
-    partial_path = path.parent / f".{path.name}.partial-{os.getpid()}"
-    partial_path.write_text(text, encoding="utf-8")
-    partial_path.rename(path)
 
 
 def describe_environment() -> dict[str, Any]:

@@ -14,7 +14,8 @@ import yaml
 from raysynth.config import build_config
 from raysynth.data.dataset import Dataset
 from raysynth.errors import UserError
-from raysynth.training.run_folder import RunFolder, describe_dataset, describe_environment, write_text
+from raysynth.files import write_text
+from raysynth.training.run_folder import RunFolder, describe_dataset, describe_environment
 from raysynth.tuning.space import SearchSpace
 
 

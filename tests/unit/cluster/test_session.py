@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 
+from raysynth.cluster import session
 from raysynth.cluster.session import QUIET_ENVIRONMENT, num_cores, prepare_environment
 
 
@@ -14,7 +15,17 @@ def test_a_users_own_settings_win(monkeypatch):
     assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
 
 
+def test_compiled_packages_need_no_other_place_for_bytecode(monkeypatch):
+    monkeypatch.setattr(session, "_has_bytecode", lambda module: True)
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.delenv("PYTHONPYCACHEPREFIX", raising=False)
+    prepare_environment()
+    assert os.environ["PYTHONDONTWRITEBYTECODE"] == "1"
+    assert "PYTHONPYCACHEPREFIX" not in os.environ
+
+
 def test_bytecode_is_kept_where_it_was_forbidden_beside_the_sources(monkeypatch, tmp_path):
+    monkeypatch.setattr(session, "_has_bytecode", lambda module: False)
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("PYTHONPYCACHEPREFIX", raising=False)

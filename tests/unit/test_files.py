@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import pytest
+
+from raysynth.files import replacing, write_text
+
+
+def test_a_file_is_replaced_whole(tmp_path):
+    path = tmp_path / "new folder" / "a.txt"
+    write_text(path, "ä")
+    write_text(path, "b")
+    assert path.read_text() == "b"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_failed_write_leaves_what_was_there(tmp_path):
+    path = tmp_path / "a.txt"
+    write_text(path, "before")
+
+    def write_half() -> None:
+        with replacing(path) as file:
+            file.write(b"half of it")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_half()
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]
