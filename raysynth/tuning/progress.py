@@ -44,6 +44,10 @@ class SweepProgress(Callback):
         if self.live is not None:
             self.live.stop()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Ray Tune pickles its callbacks for a restore, which we do from our own files instead."""
+        return {}
+
     @property
     def interrupted(self) -> bool:
         return any(status in ("waiting", "running") for status in self.status.values())

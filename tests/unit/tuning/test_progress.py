@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from types import SimpleNamespace
 
 import pytest
@@ -45,6 +46,13 @@ def test_a_sweep_is_told_in_lines_and_in_a_table(tmp_path, space):
     assert not progress.interrupted
     assert sweep.run(first).status() == {"state": "stopped", "epoch": 4, "message": "ended early by ASHA"}
     assert sweep.run(second).status()["state"] == "failed"
+
+
+def test_ray_can_pickle_it_while_its_table_is_shown(tmp_path, space, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    with SweepProgress(SweepFolder(tmp_path), space, lambda line: None) as progress:
+        assert progress.live is not None
+        pickle.dumps(progress)
 
 
 def test_trials_of_an_earlier_session_are_told_in_silence(tmp_path, space):
