@@ -64,7 +64,8 @@ def verdict(evaluation: Evaluation) -> dict[str, Any]:
             title="",
             caption="Difference of test accuracy to training on the real images alone, with its 95 % interval. A mix "
             "is held against real images at equal exposures or at equal steps, whichever did better on validation "
-            f"images, and helps only if it beats both. An interval that holds zero decides nothing. {basis(evaluation)}.",
+            "images, and helps only if it beats both. An interval that holds zero decides nothing. "
+            f"{basis(evaluation)}.",
             alt="Difference of test accuracy and its interval for each synthetic set",
         )
     sentence = typeset(content.get("sentence") or "This evaluation holds no verdict.")
