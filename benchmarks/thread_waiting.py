@@ -1,9 +1,9 @@
-"""How threads wait: two trainings at once on shared cores, with torch's threads spinning or sleeping.
+"""How long threads spin while they wait: trainings alone and on shared cores, by libgomp's spin count.
 
     python benchmarks/thread_waiting.py
 
-Starts as many processes as there are cores, each with as many threads, and prints images/s of each setting: it is
-why `prepare_environment` sets OMP_WAIT_POLICY=passive.
+Prints images/s of all processes together: it is why `prepare_environment` sets GOMP_SPINCOUNT=5000. With the default
+("spin on"), two processes of as many threads as cores wait for each other; sleeping at once (0) costs one alone half.
 """
 
 from __future__ import annotations
@@ -29,10 +29,12 @@ print(step * 32 / (time.perf_counter() - started))
 """
 
 
-def images_per_s(policy: str, num_processes: int, threads: int, seconds: float = 8.0) -> float:
-    """Images per second of all processes together."""
+def images_per_s(spin_count: str | None, num_processes: int, threads: int, seconds: float = 8.0) -> float:
+    """Images per second of all processes together; `spin_count` None is libgomp's default."""
     code = CHILD.format(threads=threads, seconds=seconds)
-    environment = {**os.environ, "OMP_WAIT_POLICY": policy}
+    environment = {k: v for k, v in os.environ.items() if k not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
+    if spin_count is not None:
+        environment["GOMP_SPINCOUNT"] = spin_count
     processes = [
         subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True)
         for _ in range(num_processes)
@@ -44,11 +46,12 @@ def main() -> None:
     cores = len(os.sched_getaffinity(0))
     print(f"{cores} cores; WCGAN-GP at 32 px, batch 32; images/s of all processes")
     for num_processes, threads in ((1, cores), (cores, 1), (cores, cores)):
-        spinning, sleeping = (images_per_s(policy, num_processes, threads) for policy in ("active", "passive"))
-        print(
-            f"{num_processes} processes x {threads} threads: spinning {spinning:.0f}, sleeping {sleeping:.0f}, "
-            f"ratio {sleeping / spinning:.2f}"
-        )
+        spinning = images_per_s(None, num_processes, threads)
+        print(f"{num_processes} processes x {threads} threads: spin on {spinning:.0f}", end="")
+        for spin_count in ("5000", "0"):
+            rate = images_per_s(spin_count, num_processes, threads)
+            print(f", spin count {spin_count} {rate:.0f} (ratio {rate / spinning:.2f})", end="")
+        print()
 
 
 if __name__ == "__main__":

@@ -9,9 +9,9 @@ from raysynth.cluster.session import QUIET_ENVIRONMENT, num_cores, prepare_envir
 def test_a_users_own_settings_win(monkeypatch):
     for variable in QUIET_ENVIRONMENT:
         monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
+    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
     prepare_environment()
-    assert os.environ["OMP_WAIT_POLICY"] == "active"
+    assert os.environ["GOMP_SPINCOUNT"] == "7"
     assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
 
 
