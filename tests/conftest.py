@@ -8,12 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from raysynth.cluster.session import prepare_environment
 
 prepare_environment()  # before anything imports torch or ray
 
 from raysynth.data.dataset import Dataset, write_dataset  # noqa: E402
+
+settings.register_profile("same", derandomize=True)  # the same examples each time: a failure is the change's own
+settings.load_profile("same")
 
 
 def make_dataset(
