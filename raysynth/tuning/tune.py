@@ -46,9 +46,13 @@ def tune(
         settings, search = sweep.settings(), sweep.space()
         workers_per_trial = settings["workers_per_trial"]
         load_dataset(settings["data"]["path"], "--data")
+        concurrent = _num_concurrent(search, max_concurrent, workers_per_trial, say)
     else:
-        sweep, search = _plan(space, data, epochs, overrides or {}, workers_per_trial, Path(out), dry_run, say)
-    concurrent = _num_concurrent(search, max_concurrent, workers_per_trial, say)
+        if space is None:
+            raise UserError("SPACE: missing; name one, e.g. `raysynth tune wcgan_gp`")
+        search = load_space(space, overrides or {})
+        concurrent = _num_concurrent(search, max_concurrent, workers_per_trial, say)  # before anything is written
+        sweep, search = _plan(search, data, epochs, workers_per_trial, Path(out), dry_run, say)
     if dry_run:
         say(format_trials(search))
         return sweep.path
@@ -58,10 +62,9 @@ def tune(
 
 
 def _plan(
-    space: str | None,
+    search: SearchSpace,
     data: Path | str | None,
     epochs: int | None,
-    overrides: Mapping[str, Any],
     workers_per_trial: int,
     out: Path,
     dry_run: bool,
@@ -72,11 +75,8 @@ def _plan(
     from raysynth.evaluation.scoring_network import ensure_scoring_network
     from raysynth.training.train import check_fits, create_run, warn_of_leakage
 
-    if space is None:
-        raise UserError("SPACE: missing; name one, e.g. `raysynth tune wcgan_gp`")
     if epochs is not None and epochs < 1:
         raise UserError(f"--epochs {epochs}: want 1 or more")
-    search = load_space(space, overrides)
     check_out_folder(out)
     if epochs is not None:
         search = search.model_copy(update={"epochs": epochs})
