@@ -1,7 +1,8 @@
 """The data set: a folder with `dataset.json` and Parquet shards of equally sized uint8 images.
 
 Real and synthetic sets have the same form. A data set is written once, complete or not at all: shards and
-`dataset.json` are made in a neighbouring folder that is renamed when everything is on disk.
+`dataset.json` are made in a neighbouring folder that is renamed when everything is on disk. It may also be in a bucket,
+where nothing is renamed: there `dataset.json` comes last.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -19,9 +21,11 @@ from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.dataset
 import pyarrow.parquet as pq
 from PIL import Image
 
+from raysynth.data.locations import BucketPath, Location, arrow_path, explaining, locate, naming, upload_folder
 from raysynth.errors import UserError
 
 FORMAT = 1
@@ -36,6 +40,7 @@ COLUMNS: dict[str, pa.DataType] = {
     "label": pa.int64(),
     "split": pa.string(),
     "group": pa.string(),
+    "source_group": pa.string(),
     "pixel_hash": pa.string(),
     "source_path": pa.string(),
     "source_width": pa.int64(),
@@ -66,7 +71,7 @@ class Dataset:
     set (run, config, fingerprint of its training data) and None for real images.
     """
 
-    path: Path
+    path: Location
     name: str
     kind: Literal["real", "synthetic"]
     classes: tuple[str, ...]
@@ -79,8 +84,13 @@ class Dataset:
     software: dict[str, str] = field(default_factory=dict)
 
     @property
-    def images_folder(self) -> Path:
+    def images_folder(self) -> Location:
         return self.path / "images"
+
+    def shards(self) -> list[Location]:
+        """The Parquet files in the order of their rows."""
+        files: list[Location] = list(self.images_folder.iterdir()) if self.images_folder.is_dir() else []
+        return sorted((file for file in files if file.suffix == ".parquet"), key=lambda file: file.name)
 
     def num_images(self, split: str | None = None) -> int:
         """Number of images, of one split or of all."""
@@ -89,7 +99,15 @@ class Dataset:
     def read(self, columns: Sequence[str], split: str | None = None) -> pa.Table:
         """The named columns of all rows (of one split), in the order in which they were written."""
         filters = None if split is None else [("split", "==", split)]
-        return pq.read_table(self.images_folder, columns=list(columns), filters=filters)
+        folder, system = arrow_path(self.images_folder)
+        with explaining(self.path):
+            return pq.read_table(folder, columns=list(columns), filters=filters, filesystem=system)
+
+    def take(self, columns: Sequence[str], rows: np.ndarray) -> pa.Table:
+        """The named columns of the rows (N,) with these numbers in the order of `read`; no other image is read."""
+        folder, system = arrow_path(self.images_folder)
+        with explaining(self.path):
+            return pyarrow.dataset.dataset(folder, filesystem=system).take(rows, columns=list(columns))
 
     def pixels(self, split: str | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Images (N, C, H, W) uint8 and labels (N,) int64 of one split, or of all."""
@@ -97,12 +115,16 @@ class Dataset:
         return tensor_column(table, "image"), table["label"].to_numpy()
 
 
-def load_dataset(path: Path | str, option: str = "--data") -> Dataset:
-    """Read `DIR/dataset.json`.
+def load_dataset(path: Location | str, option: str = "--data") -> Dataset:
+    """Read `DIR/dataset.json`; DIR may be in a bucket.
 
     Raises UserError, naming `option`, when the folder is not a data set that this version reads.
     """
-    path = Path(path)
+    with naming(option):
+        return _load(locate(path), option)
+
+
+def _load(path: Location, option: str) -> Dataset:
     file = path / "dataset.json"
     if not file.is_file():
         hint = "make one with `raysynth data import` or `raysynth data phantom`"
@@ -128,13 +150,13 @@ def load_dataset(path: Path | str, option: str = "--data") -> Dataset:
         )
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{option} {path}: dataset.json cannot be read ({error}); import it again") from error
-    if not any(dataset.images_folder.glob("*.parquet")):
+    if not dataset.shards():
         raise UserError(f"{option} {path}: images/*.parquet are missing; import it again")
     return dataset
 
 
 def write_dataset(
-    path: Path | str,
+    path: Location | str,
     *,
     name: str,
     kind: Literal["real", "synthetic"],
@@ -153,7 +175,7 @@ def write_dataset(
     `group` defaults to the pixel hash. Counts, fingerprint and the leakage status are computed here.
     `extra_files` (name -> text, e.g. `rejected.csv`) is put beside `dataset.json`; a callable is given the folder.
     """
-    path = Path(path)
+    path = locate(path)
     refuse_existing(path)
     num_images = len(images)
     if images.dtype != np.uint8 or images.ndim not in (4, 5):
@@ -218,8 +240,16 @@ def _write_files(
     (folder / "dataset.json").write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
-def with_folder(path: Path, write: Callable[[Path], None]) -> None:
-    """Call `write` with a fresh neighbouring folder, and rename it to `path` when all of it is on disk."""
+def with_folder(path: Location, write: Callable[[Path], None]) -> None:
+    """Call `write` with a fresh neighbouring folder, and rename it to `path` when all of it is on disk.
+
+    For a bucket it is a temporary folder, whose files are copied there, `dataset.json` last.
+    """
+    if isinstance(path, BucketPath):
+        with tempfile.TemporaryDirectory(prefix="raysynth-") as folder:
+            write(Path(folder))
+            upload_folder(Path(folder), path, last="dataset.json")
+        return
     path = path.absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
     partial_path = path.parent / f".{path.name}.partial-{os.getpid()}"
@@ -240,9 +270,15 @@ def with_folder(path: Path, write: Callable[[Path], None]) -> None:
         shutil.rmtree(partial_path, ignore_errors=True)
 
 
-def refuse_existing(path: Path, option: str = "--out") -> None:
+def refuse_existing(path: Location | str, option: str = "--out") -> None:
     """Raise UserError when `path` already holds something: no verb overwrites."""
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+    with naming(option):
+        path = locate(path)
+        if isinstance(path, BucketPath):
+            is_taken = not path.is_empty()
+        else:
+            is_taken = path.exists() and (not path.is_dir() or any(path.iterdir()))
+    if is_taken:
         raise UserError(f"{option} {path}: exists and is not empty; choose another folder or remove it first")
 
 

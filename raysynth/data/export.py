@@ -18,13 +18,14 @@ from raysynth.data.dataset import (
     tensor_column,
     with_folder,
 )
+from raysynth.data.locations import Location, locate
 from raysynth.errors import UserError
 
 MAX_NAME_BYTES = 200
 NOT_IN_FILE_NAMES = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')
 
 
-def export_images(data: Dataset | Path | str, to: Path | str, *, say: Callable[[str], None] = print) -> None:
+def export_images(data: Dataset | Location | str, to: Location | str, *, say: Callable[[str], None] = print) -> None:
     """Write `{train,validation,test}/CLASS/*.png` into the folder `to`, all of it or nothing.
 
     All three split folders are made, so that `data import --split folders` gives the same splits back. Class
@@ -32,11 +33,10 @@ def export_images(data: Dataset | Path | str, to: Path | str, *, say: Callable[[
     not empty, and for volumes.
     """
     dataset = data if isinstance(data, Dataset) else load_dataset(data, "DIR")
-    to = Path(to)
     refuse_existing(to, "--to")
     if len(dataset.shape) != 3:
         raise UserError(f"DIR {dataset.path}: holds volumes, which are no PNG files; read images/*.parquet instead")
-    with_folder(to, lambda folder: _write_images(dataset, folder))
+    with_folder(locate(to), lambda folder: _write_images(dataset, folder))
     say(f"{dataset.num_images()} images written to {to}")
 
 

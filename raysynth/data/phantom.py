@@ -9,7 +9,6 @@ pituitary tumour, so its views are fewer.
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
@@ -18,6 +17,7 @@ from raysynth.data.anatomy import SEQUENCE_SHARES, SEQUENCES
 from raysynth.data.canvas import Canvas
 from raysynth.data.dataset import Dataset, refuse_existing, write_dataset
 from raysynth.data.lesions import LESIONS, paint_finds
+from raysynth.data.locations import Location
 from raysynth.data.splits import grouped
 from raysynth.data.views import VIEWS
 from raysynth.errors import UserError
@@ -43,7 +43,7 @@ PITUITARY_VIEW_SHARES = {"axial_base": 0.34, "coronal_sella": 0.33, "sagittal_mi
 
 
 def phantom(
-    out: Path | str,
+    out: Location | str,
     *,
     num_images: int = 1200,
     size: int = 64,
@@ -61,7 +61,6 @@ def phantom(
         raise UserError(f"--size {size}: want {MIN_SIZE} to {MAX_SIZE} pixels")
     if seed < 0:
         raise UserError(f"--seed {seed}: want 0 or more")
-    out = Path(out)
     refuse_existing(out)
     labels, patients = _draw_patients(num_images, np.random.default_rng([seed, 0]))
     groups = [f"patient-{patient:06d}" for patient in patients]

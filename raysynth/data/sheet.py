@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow.dataset
 
 from raysynth.data.dataset import SPLITS, Dataset, load_dataset, tensor_column
+from raysynth.data.locations import Location, refuse_bucket
 from raysynth.errors import UserError
 
 if TYPE_CHECKING:
@@ -25,13 +25,15 @@ GAP = 2
 SPLIT_COLOURS = {"train": "#4477aa", "validation": "#ddaa33", "test": "#bb5566"}
 
 
-def show(data: Path | str, out: Path | str | None = None) -> Path:
+def show(data: Location | str, out: Path | str | None = None) -> Path:
     """Draw the contact sheet of the data set `data` as a PNG file and return where it is.
 
     `out` defaults to the name of the data set in the current folder. An older PNG there is replaced. Raises UserError
     when `data` is not a data set, or `out` is a folder or another kind of file.
     """
     dataset = load_dataset(data, "DIR")
+    if out is not None:
+        refuse_bucket(out, "--out")
     out = Path(out) if out is not None else Path(re.sub(r"[^\w.-]+", "_", dataset.name).strip("._") or "sheet")
     if out.is_dir():
         raise UserError(f"--out {out}: is a folder; name a file such as {out / 'sheet.png'}")
@@ -124,8 +126,7 @@ def _strips(dataset: Dataset, num_classes: int, lines: int) -> list[np.ndarray]:
         rows = np.flatnonzero(labels == label)
         num_shown = min(len(rows), lines * IMAGES_PER_ROW)
         chosen.append(rows[np.linspace(0, len(rows) - 1, num_shown).round().astype(int)] if num_shown else rows)
-    stored = pyarrow.dataset.dataset(dataset.images_folder)
-    images = iter(tensor_column(stored.take(np.concatenate(chosen), columns=["image"]), "image"))
+    images = iter(tensor_column(dataset.take(["image"], np.concatenate(chosen)), "image"))
     height, width = _picture(np.zeros(dataset.shape, dtype=np.uint8)).shape[:2]
     strips = []
     for rows in chosen:

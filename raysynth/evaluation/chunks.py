@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from raysynth.data.dataset import Dataset
+from raysynth.data.locations import arrow_path, explaining, locate
 
 Chunk = dict[str, Any]
 
@@ -18,11 +19,18 @@ def list_chunks(datasets: Sequence[Dataset]) -> list[Chunk]:
     return [
         {"set": index, "file": str(file.resolve()), "row_group": row_group}
         for index, dataset in enumerate(datasets)
-        for file in sorted(dataset.images_folder.glob("*.parquet"))
-        for row_group in range(pq.read_metadata(file).num_row_groups)
+        for file in dataset.shards()
+        for row_group in range(_open(str(file)).num_row_groups)
     ]
 
 
 def read_chunk(chunk: Chunk, columns: Sequence[str]) -> pa.Table:
     """The named columns of one chunk's rows."""
-    return pq.ParquetFile(chunk["file"]).read_row_group(chunk["row_group"], columns=list(columns))
+    with explaining(locate(chunk["file"])):
+        return _open(chunk["file"]).read_row_group(chunk["row_group"], columns=list(columns))
+
+
+def _open(file: str) -> pq.ParquetFile:
+    path, system = arrow_path(locate(file))
+    with explaining(locate(file)):
+        return pq.ParquetFile(path, filesystem=system, pre_buffer=system is not None)  # few requests to a bucket

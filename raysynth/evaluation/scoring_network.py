@@ -25,6 +25,7 @@ from raysynth.evaluation.fit import (
     save_classifier,
 )
 from raysynth.evaluation.frechet import MAX_FEATURES, joint_frechet
+from raysynth.files import replacing
 from raysynth.models.classifier import Classifier, ClassifierNetwork
 
 # Small and short on purpose: it is trained before every first search on a data set.
@@ -54,16 +55,29 @@ def ensure_scoring_network(
     dataset: Dataset,
     *,
     fallback_folder: Path | None = None,
+    run_folder: Path | None = None,
     threads: int | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> Path:
     """The file of this data set's scoring network, `DIR/scoring/<fingerprint>-<recipe>.pt`; trained if need be.
 
-    It is kept in `fallback_folder` where DIR cannot be written to. Raises UserError when the data set has no train
-    images.
+    It is kept in `fallback_folder` where DIR cannot be written to, and where DIR is in a bucket: then the file is a
+    copy in `run_folder`, which all workers of a run see. Raises UserError when the data set has no train images.
     """
+    network = _find_or_train(dataset, fallback_folder, threads, say)
+    if run_folder is None or isinstance(dataset.path, Path):
+        return network
+    with replacing(run_folder / "scoring.pt") as file:
+        file.write(network.read_bytes())
+    return run_folder / "scoring.pt"
+
+
+def _find_or_train(
+    dataset: Dataset, fallback_folder: Path | None, threads: int | None, say: Callable[[str], None]
+) -> Path:
     name = f"{dataset.fingerprint}-{hash_content(RECIPE)}.pt"
-    folders = [dataset.path / "scoring", *([fallback_folder] if fallback_folder else [])]
+    folders = [dataset.path / "scoring"] if isinstance(dataset.path, Path) else []
+    folders += [fallback_folder] if fallback_folder else []
     for folder in folders:
         if (folder / name).is_file():
             try:
@@ -96,9 +110,8 @@ def ensure_scoring_network(
         judged = "" if accuracy is None else f" (validation accuracy {accuracy:.3f})"
         say(f"scoring network trained in {time.perf_counter() - started:.0f} s{judged}: {folder / name}")
         return folder / name
-    raise UserError(
-        f"--data {dataset.path}: the scoring network cannot be written there ({problem}); copy the data set"
-    )
+    reason = problem or "a bucket"
+    raise UserError(f"--data {dataset.path}: the scoring network cannot be written there ({reason}); copy the data set")
 
 
 def load_scoring_network(path: Path, device: str = "cpu") -> ScoringNetwork:
