@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from raysynth.evaluation.intervals import wilson_interval
+from raysynth.intervals import wilson_interval
 
 SPLITS = ("fit", "train", "validation", "test")
 AVERAGED = tuple(f"{score}_{average}" for score in ("recall", "precision", "f1") for average in ("micro", "macro"))

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from raysynth.evaluation.intervals import Difference, bootstrap_difference
+from raysynth.intervals import Difference, bootstrap_difference
 
 # A sign test at 5 % needs six differing groups that all point the same way; fewer prove nothing.
 MIN_DIFFERING_GROUPS = 6
@@ -31,7 +31,10 @@ class Comparison:
 
 @dataclass(frozen=True)
 class VerdictItem:
-    """One comparison on the real test images; accuracies and differences are fractions, means over seeds."""
+    """One comparison on the real test images; accuracies and differences are fractions, means over seeds.
+
+    `leakage` is the synthetic set's (`raysynth.data.contact.Status`); the sentence says so where it touches the test.
+    """
 
     synthetic: str
     kind: Literal["generated", "mixed"]
@@ -45,6 +48,7 @@ class VerdictItem:
     smallest_detectable: float
     num_seeds: int
     num_test_images: int
+    leakage: str
     sentence: str
 
 
@@ -53,10 +57,12 @@ def verdict(
     comparisons: Sequence[Comparison],
     *,
     leakage: Mapping[str, Any],
+    leakage_of: Mapping[str, str] | None = None,
     warnings: Sequence[str] = (),
 ) -> dict[str, Any]:
     """`{"sentence": ..., "items": [...]}` from the predictions; `leakage` has the keys status and num_test.
 
+    `leakage_of` is that of each synthetic set, where it differs from the real split's own.
     `warnings` are what else the reader of the sentence must know, e.g. that a synthetic set holds test images.
 
     Of several baselines the one with the best mean validation accuracy is taken, so that the choice owes nothing
@@ -65,7 +71,11 @@ def verdict(
     """
     accuracies = _mean_accuracies(predictions)
     test = predictions[predictions["split"] == "test"]
-    items = [_compare(test, accuracies, comparison) for comparison in comparisons]
+    known = leakage_of or {}
+    items = [
+        _compare(test, accuracies, comparison, known.get(comparison.synthetic, leakage["status"]))
+        for comparison in comparisons
+    ]
     notes = list(warnings)
     if leakage["status"] == "leaky":
         twins = {split: leakage.get(f"num_{split}", 0) for split in ("test", "validation")}
@@ -84,7 +94,9 @@ def _mean_accuracies(predictions: pd.DataFrame) -> dict[tuple[str, str], float]:
     return {(str(key[0]), str(key[1])): float(mean) for key, mean in zip(means.index, means, strict=True)}
 
 
-def _compare(test: pd.DataFrame, accuracies: dict[tuple[str, str], float], comparison: Comparison) -> VerdictItem:
+def _compare(
+    test: pd.DataFrame, accuracies: dict[tuple[str, str], float], comparison: Comparison, leakage: str
+) -> VerdictItem:
     has_validation = (comparison.baselines[0], "validation") in accuracies
     judged_on = "validation" if has_validation else "test"
     baseline = max(comparison.baselines, key=lambda name: accuracies[name, judged_on])
@@ -112,6 +124,7 @@ def _compare(test: pd.DataFrame, accuracies: dict[tuple[str, str], float], compa
         smallest_detectable=min(1.0, detectable),
         num_seeds=num_seeds,
         num_test_images=len(groups),
+        leakage=leakage,
         sentence="",
     )
     return VerdictItem(**{**asdict(item), "sentence": _sentence(item)})
@@ -135,13 +148,14 @@ def _correctness(test: pd.DataFrame, trained_on: str) -> tuple[np.ndarray, np.nd
 
 def _sentence(item: VerdictItem) -> str:
     """One clause without a full stop, e.g. for joining with others."""
+    name = f"{item.synthetic} (which know test images)" if item.leakage == "touches" else item.synthetic
     subject, claims = {
         "mixed": (
-            f"adding the synthetic images {item.synthetic} to the real ones",
+            f"adding the synthetic images {name} to the real ones",
             {"helps": "helps", "hurts": "hurts", "cannot tell": "makes no difference that this test can tell"},
         ),
         "generated": (
-            f"training on {item.synthetic} alone",
+            f"training on {name} alone",
             {
                 "helps": "is better than training on real images",
                 "hurts": "is worse than training on real images",

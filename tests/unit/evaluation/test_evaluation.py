@@ -9,9 +9,11 @@ from scipy.stats import ks_2samp
 from sklearn.metrics import f1_score
 
 from raysynth.cli.evaluate import print_evaluation, summarise_evaluation
+from raysynth.data.provenance import training_provenance, write_hashes
 from raysynth.errors import UserError
 from raysynth.evaluation import evaluate as module
 from raysynth.evaluation.evaluate import evaluate
+from raysynth.evaluation.inputs import load_inputs
 from raysynth.evaluation.predict import COLUMNS
 
 CLASSES = ("a", "b", "c")
@@ -51,8 +53,10 @@ def test_an_evaluation_is_complete_and_consistent(real, make_dataset, tmp_path, 
     assert {(item["synthetic"], item["kind"]) for item in content["verdict"]["items"]} == {
         (name, kind) for name in ("made", "partial") for kind in ("generated", "mixed")
     }
-    assert "the origin of partial is unknown" in content["verdict"]["sentence"]
-    assert "made is" not in content["verdict"]["sentence"]
+    assert "partial may know test images: its origin is unknown" in content["verdict"]["sentence"]
+    assert "made may" not in content["verdict"]["sentence"]
+    assert not content["allow_leakage"]
+    assert [item["contact"]["status"] for item in content["synthetic"]] == ["clean", "unknown"]
 
     predictions = pd.read_parquet(folder / "predictions.parquet")
     assert tuple(predictions.columns) == COLUMNS
@@ -73,6 +77,7 @@ def test_an_evaluation_is_complete_and_consistent(real, make_dataset, tmp_path, 
     row = tables["scores"].query("trained_on == 'mixed: made' and seed == 1 and split == 'test'").iloc[0]
     assert row["f1_macro"] == pytest.approx(f1_score(rows["label"], rows["predicted"], average="macro"))
     assert len(tables["scores"]) == 4 * 2 * len(names)
+    check_marks(folder, {"made": "clean", "partial": "unknown"}, real="clean")
 
     images, _ = real.pixels("train")
     generated, _ = made.pixels("train")
@@ -85,18 +90,83 @@ def test_an_evaluation_is_complete_and_consistent(real, make_dataset, tmp_path, 
     print_evaluation(folder)
     printed = capsys.readouterr().out
     assert content["verdict"]["sentence"] in printed
-    assert "mixed: partial" in printed
+    assert "mixed: partial [leakage: unknown]" in printed
+    assert "made [" not in printed
     assert str(folder) in printed
     result = summarise_evaluation(folder)
     assert len(result["scores_summary"]) == 4 * len(names)
 
 
-def test_the_real_test_images_in_disguise_are_noticed(real, make_dataset, tmp_path):
+def check_marks(folder, leakage: dict[str, str], *, real: str) -> None:
+    """Every row and item that rests on a set says so in `leakage`; those on real images alone say what `real` is."""
+    for name in TABLES:
+        table = pd.read_csv(folder / f"{name}.csv")
+        column = {"ks": "synthetic", "histograms": "source"}.get(name, "trained_on")
+        for source, marks in table.groupby(column)["leakage"]:
+            expected = leakage.get(source.partition(": ")[2] or source, real)
+            assert set(marks) == {expected}, (name, source)
+    content = json.loads((folder / "evaluation.json").read_text())
+    assert {item["name"]: item["leakage"] for item in content["synthetic"]} == leakage
+    for item in [*content["verdict"]["items"], *content["trainings"]]:
+        assert item["leakage"] == leakage.get(item["synthetic"], real)
+
+
+def test_the_real_test_images_in_disguise_are_refused_or_marked(real, make_dataset, tmp_path, capsys):
     images, _ = real.pixels("test")
     copy = make_dataset("copy", classes=CLASSES, num_train=18, images=images, provenance=provenance(real))
-    folder = evaluate(real, [copy.path], seeds=1, epochs=1, out=tmp_path / "out", workers=0)
-    sentence = json.loads((folder / "evaluation.json").read_text())["verdict"]["sentence"]
-    assert "18 images of copy are pixel-identical to test images" in sentence
+    made = make_dataset("made", classes=CLASSES, kind="synthetic", seed=1, provenance=provenance(real))
+    sets, options = [copy.path, made.path], {"seeds": 1, "epochs": 1, "out": tmp_path / "out", "workers": 0}
+    with pytest.raises(UserError, match=r"--synthetic .*copy: .*18 of 18 test images .* --allow-leakage") as error:
+        evaluate(real, sets, **options)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "out").exists()
+
+    said: list[str] = []
+    folder = evaluate(real, sets, **options, allow_leakage=True, say=said.append)
+    warning = "copy knows test images: 18 of 18 test images have a copy among its own images"
+    assert f"warning: {warning}" in said
+    check_marks(folder, {"copy": "touches", "made": "clean"}, real="clean")
+    content = json.loads((folder / "evaluation.json").read_text())
+    assert content["allow_leakage"]
+    assert content["synthetic"][0]["contact"]["num_test_images"] == 18
+    sentence = content["verdict"]["sentence"]
+    assert warning in sentence
+    assert "training on copy (which know test images) alone" in sentence
+    assert "made (" not in sentence
+    print_evaluation(folder)
+    assert "generated: copy [leakage: touches]" in capsys.readouterr().out
+
+
+def test_a_training_set_that_holds_test_images_is_followed_through_the_generator(real, make_dataset, tmp_path):
+    other = make_dataset("other", classes=CLASSES, num_train=18, images=real.pixels("test")[0])
+    entries = [{**entry, "path": None} for entry in training_provenance(other).entries]
+    shared = make_dataset("shared", classes=CLASSES, kind="synthetic", seed=2, provenance={"trained_on": entries})
+    write_hashes(training_provenance(other).hashes, shared.path)  # the images stayed where they were
+    with pytest.raises(UserError, match=r"18 of 18 test images .* its training images \(other\)"):
+        evaluate(real, [shared.path], out=tmp_path / "out", workers=0)
+    elsewhere = make_dataset("elsewhere", classes=CLASSES, num_test=12, seed=9)
+    _, (item,) = load_inputs(elsewhere, [shared.path], print)
+    assert item.leakage == "unknown"  # no equal image, but nothing to look for near copies in
+    assert "near copies" in item.warnings[0]
+
+
+def test_a_leaky_split_is_not_refused_and_marked_everywhere(make_dataset, tmp_path):
+    images = make_dataset("images", classes=CLASSES, num_train=60).pixels()[0].copy()
+    images[-3:] = images[:3]
+    real = make_dataset("real", classes=CLASSES, num_train=48, num_test=12, images=images)
+    made = make_dataset("made", classes=CLASSES, kind="synthetic", seed=1, provenance=provenance(real))
+    folder = evaluate(real, [made.path], seeds=1, epochs=1, out=tmp_path / "out", workers=0)
+    check_marks(folder, {"made": "leaky"}, real="leaky")
+    content = json.loads((folder / "evaluation.json").read_text())
+    assert content["synthetic"][0]["contact"]["num_test_images"] == 3
+    assert "on a leaky split (3 test images" in content["verdict"]["sentence"]
+    assert content["synthetic"][0]["warnings"] == []  # the split's own note says it
+
+    entries = [*training_provenance(real).entries, {**training_provenance(made).entries[0], "fingerprint": "gone"}]
+    both = make_dataset("both", classes=CLASSES, kind="synthetic", seed=2, provenance={"trained_on": entries})
+    _, (item,) = load_inputs(real, [both.path], print)
+    assert item.leakage == "leaky"
+    assert "its training images (made) are neither at" in item.warnings[0]  # nor may that go under
 
 
 def test_an_evaluation_that_breaks_off_does_not_look_whole(real, make_dataset, tmp_path, monkeypatch):

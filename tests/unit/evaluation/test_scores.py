@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from raysynth.evaluation.intervals import wilson_interval
 from raysynth.evaluation.scores import SCORES, averaged_scores, confusion_matrix, score_tables
+from raysynth.intervals import wilson_interval
 
 CLASSES = ("a", "b", "c", "d")
 PAIRS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=60)

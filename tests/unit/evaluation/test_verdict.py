@@ -100,3 +100,11 @@ def test_mixes_come_first_in_the_sentence():
     assert "training on made alone is worse" in result["sentence"]
     assert "; made holds test images." in result["sentence"]
     assert [item["kind"] for item in result["items"]] == ["generated", "mixed"]
+
+
+def test_the_sentence_names_the_sets_that_know_test_images():
+    data = predictions({"real": 0.7, "real, 20 steps": 0.7, "mixed: made": 0.9})
+    result = verdict(data, [MIXED], leakage=CLEAN, leakage_of={"made": "touches"})
+    assert result["sentence"].startswith("Adding the synthetic images made (which know test images) to the real ones")
+    assert result["items"][0]["leakage"] == "touches"
+    assert verdict(data, [MIXED], leakage=CLEAN)["items"][0]["leakage"] == "clean"

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from raysynth.evaluation.intervals import bootstrap_difference, wilson_interval
+from raysynth.intervals import bootstrap_difference, wilson_interval
 
 
 def test_wilson_matches_published_values():

@@ -1,0 +1,1 @@
+"""The audit: copies, groups, leakage, label conflicts and shortcuts of a data set."""
