@@ -14,13 +14,20 @@ if TYPE_CHECKING:
 
 
 def evaluate_verb(
-    real: Path | None = typer.Option(None, help="Real data set folder. Default: the embedded phantom, drawn once."),
-    synthetic: list[Path] = typer.Option([], help="Synthetic data set folder; repeat for more. Required."),
+    real: str | None = typer.Option(
+        None, metavar="DIR", help="Real data set folder. Default: the embedded phantom, drawn once."
+    ),
+    synthetic: list[str] = typer.Option(
+        [], metavar="DIR", help="Synthetic data set folder; repeat for more. Required."
+    ),
     seeds: int = typer.Option(3, help="Classifiers trained on each training set."),
     epochs: int | None = typer.Option(
         None, help="Epochs of every classifier. Default: as many as make about 1200 steps on the real images."
     ),
     out: Path = typer.Option(Path("evaluations"), help="Parent folder of the evaluation."),
+    allow_leakage: bool = typer.Option(
+        False, "--allow-leakage", help="Go on with synthetic images that know test images, and mark every result."
+    ),
     json_: bool = typer.Option(
         False, "--json", help="Print the result as JSON on standard output, progress on standard error."
     ),
@@ -29,7 +36,7 @@ def evaluate_verb(
     from raysynth.evaluation.evaluate import evaluate
 
     progress = say_to_stderr if json_ else say
-    folder = evaluate(real, synthetic, seeds=seeds, out=out, epochs=epochs, say=progress)
+    folder = evaluate(real, synthetic, seeds=seeds, out=out, epochs=epochs, allow_leakage=allow_leakage, say=progress)
     if json_:
         print_json(summarise_evaluation(folder))
     else:
@@ -39,11 +46,14 @@ def evaluate_verb(
 def report_verb(
     evaluation: Path = typer.Argument(help="Evaluation folder."),
     out: Path = typer.Option(Path("report.html"), help="HTML file to write, replaced if there. Default: report.html."),
+    allow_leakage: bool = typer.Option(
+        False, "--allow-leakage", help="Report, marked, what knows test images though its evaluation did not allow it."
+    ),
 ) -> None:
     """Write one self-contained HTML file about an evaluation."""
     from raysynth.report.report import report
 
-    say(f"report: {report(evaluation, out)}")
+    say(f"report: {report(evaluation, out, allow_leakage=allow_leakage)}")
 
 
 def print_evaluation(folder: Path) -> None:
@@ -59,7 +69,7 @@ def print_evaluation(folder: Path) -> None:
     say("\nKolmogorov-Smirnov statistic of pixel intensity (0: alike), real train images against:")
     for name, rows in distances[distances["class"] == "all"].groupby("synthetic", sort=False):
         statistics = "  ".join(f"{value:.4f}" for value in rows["statistic"])
-        say(f"  {name}: {statistics}")
+        say(f"  {name}: {statistics}{_mark(rows['leakage'].iloc[0])}")
     content = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
     say(f"\n{content['verdict']['sentence']}\n\nevaluation: {folder}")
 
@@ -72,13 +82,18 @@ def _score_table(summary: pd.DataFrame) -> str:
         by_split = group.set_index("split").to_dict("index")
         accuracies = [_mean_and_spread(by_split[split], "accuracy") if split in by_split else "-" for split in splits]
         steps = str(group["steps"].iloc[0])
-        rows.append([str(name), steps, *accuracies, _mean_and_spread(by_split["test"], "f1_macro")])
+        name = f"{name}{_mark(group['leakage'].iloc[0])}"
+        rows.append([name, steps, *accuracies, _mean_and_spread(by_split["test"], "f1_macro")])
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         f"{row[0]:<{widths[0]}}"
         + "".join(f"  {cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True))
         for row in rows
     )
+
+
+def _mark(leakage: str) -> str:
+    return "" if leakage == "clean" else f" [leakage: {leakage}]"
 
 
 def _mean_and_spread(row: dict[Any, Any], score: str) -> str:

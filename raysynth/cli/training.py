@@ -9,6 +9,7 @@ import typer
 from raysynth.cli.console import print_json, say, say_to_stderr
 
 DATA_HELP = "Data set folder. Default: the embedded phantom, drawn once."
+ALLOW_HELP = "Go on from a pre-trained run that knows validation or test images, and mark every result."
 SET_HELP = "Set a config key, e.g. latent_dim=128; repeat for more. Default: the family's values."
 JSON_HELP = "Print the result as JSON on standard output, progress on standard error."
 
@@ -25,7 +26,7 @@ def demo_verb(
 
 def train_verb(
     family: str | None = typer.Argument(None, help="Family to train, e.g. wcgan_gp."),
-    data: Path | None = typer.Option(None, help=DATA_HELP),
+    data: str | None = typer.Option(None, metavar="DIR", help=DATA_HELP),
     epochs: int | None = typer.Option(None, help="Epochs: passes over the train images. Default: 30."),
     set_: list[str] = typer.Option([], "--set", metavar="KEY=VALUE", help=SET_HELP),
     workers: int | None = typer.Option(
@@ -34,6 +35,7 @@ def train_verb(
     out: Path = typer.Option(Path("runs"), help="Parent folder of the run."),
     resume: Path | None = typer.Option(None, metavar="RUN", help="Go on with this run. Default: a new run."),
     dry_run: bool = typer.Option(False, "--dry-run", help="Check and print the plan, train nothing."),
+    allow_leakage: bool = typer.Option(False, "--allow-leakage", help=ALLOW_HELP),
     json_: bool = typer.Option(False, "--json", help=JSON_HELP),
 ) -> None:
     """Train one family on a data set."""
@@ -49,6 +51,7 @@ def train_verb(
         out=out,
         resume=resume,
         dry_run=dry_run,
+        allow_leakage=allow_leakage,
         say=say_to_stderr if json_ else say,
     )
     if json_:
@@ -57,7 +60,7 @@ def train_verb(
 
 def tune_verb(
     space: str | None = typer.Argument(None, help="Search space: a shipped name, e.g. wcgan_gp, or a YAML file."),
-    data: Path | None = typer.Option(None, help=DATA_HELP),
+    data: str | None = typer.Option(None, metavar="DIR", help=DATA_HELP),
     epochs: int | None = typer.Option(None, help="Epochs of a full trial. Default: the search space's."),
     set_: list[str] = typer.Option([], "--set", metavar="KEY=VALUE", help=f"Fix a key. {SET_HELP}"),
     max_concurrent: int | None = typer.Option(None, help="Trials at a time. Default: as many as cores or GPUs allow."),
@@ -67,6 +70,7 @@ def tune_verb(
     out: Path = typer.Option(Path("sweeps"), help="Parent folder of the sweep."),
     resume: Path | None = typer.Option(None, metavar="SWEEP", help="Finish this sweep. Default: a new sweep."),
     dry_run: bool = typer.Option(False, "--dry-run", help="Check and print the trials, train nothing."),
+    allow_leakage: bool = typer.Option(False, "--allow-leakage", help=ALLOW_HELP),
     json_: bool = typer.Option(False, "--json", help=JSON_HELP),
 ) -> None:
     """Train every trial of a search space, stopping poor ones early (ASHA), and name the best."""
@@ -84,6 +88,7 @@ def tune_verb(
         out=out,
         resume=resume,
         dry_run=dry_run,
+        allow_leakage=allow_leakage,
         say=say_to_stderr if json_ else say,
     )
     if json_:
@@ -92,9 +97,11 @@ def tune_verb(
 
 def generate_verb(
     run: Path = typer.Argument(help="Run folder, or sweep folder (then its best run)."),
-    out: Path = typer.Option(..., help="Folder of the synthetic data set. Required."),
+    out: str = typer.Option(..., metavar="DIR", help="Folder of the synthetic data set. Required."),
     per_class: int | None = typer.Option(None, help="Images of each class. Default: as --like."),
-    like: Path | None = typer.Option(None, help="Data set whose train counts to match. Default: the training data."),
+    like: str | None = typer.Option(
+        None, metavar="DIR", help="Data set whose train counts to match. Default: the training data."
+    ),
     seed: int = typer.Option(0, help="Seed of the images."),
     workers: int = typer.Option(0, help="Ray tasks that draw; 0 is in-process."),
     json_: bool = typer.Option(False, "--json", help=JSON_HELP),
@@ -113,6 +120,8 @@ def generate_verb(
     )
     if json_:
         counts = dataset.counts["train"]
-        print_json({"data": str(dataset.path), "fingerprint": dataset.fingerprint, "counts": counts})
+        leakage = (dataset.provenance or {})["training_leakage"]
+        content = {"data": str(dataset.path), "fingerprint": dataset.fingerprint, "counts": counts}
+        print_json({**content, "training_leakage": leakage})
     else:
         say(f"{dataset.num_images()} synthetic images: {dataset.path}")

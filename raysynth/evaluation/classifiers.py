@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from raysynth.data.dataset import load_dataset
+from raysynth.data.locations import Location
 from raysynth.errors import TrainingStopped, UserError
 from raysynth.evaluation.classes import label_mapping
 from raysynth.evaluation.plan import Training
@@ -21,7 +22,7 @@ GPUS_PER_TASK = 0.25  # where there are any: a small network leaves most of one 
 
 
 def training_job(
-    training: Training, *, real: Path, synthetic: Path | None, classes: Sequence[str], folder: Path
+    training: Training, *, real: Location, synthetic: Location | None, classes: Sequence[str], folder: Path
 ) -> dict[str, Any]:
     """What a task needs, in plain values: it may run on another machine that sees the same files."""
     parts = [None if training.kind == "synthetic" else real, synthetic]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import datetime
@@ -15,6 +15,7 @@ import pandas as pd
 
 from raysynth.cluster.session import ray_session
 from raysynth.data.dataset import Dataset
+from raysynth.data.locations import Location
 from raysynth.errors import UserError
 from raysynth.evaluation.classifiers import train_all, training_job
 from raysynth.evaluation.histograms import dataset_histograms, histogram_table
@@ -35,13 +36,14 @@ Say = Callable[[str], None]
 
 
 def evaluate(
-    real: Path | str | Dataset | None,
-    synthetic: Sequence[Path | str],
+    real: Location | str | Dataset | None,
+    synthetic: Sequence[Location | str],
     *,
     seeds: int = 3,
     out: Path | str = "evaluations",
     epochs: int | None = None,
     workers: int | None = None,
+    allow_leakage: bool = False,
     say: Say = lambda line: None,
 ) -> Path:
     """Train the classifier on real, synthetic and mixed images, score it, compare the images; return the folder.
@@ -51,13 +53,17 @@ def evaluate(
     steps on the real images). `workers` is the number of CPUs of a local Ray (default: all; 0: no Ray, all in this
     process). Everything lands in one new folder `out/evaluation-...`; its `evaluation.json` is written last, so a
     folder without it is an evaluation that did not finish.
-    Raises UserError for sets that do not fit together, before Ray is started.
+    A synthetic set whose training data, pre-training included, touch the test split is refused; with `allow_leakage` it
+    is evaluated, and marked in all that rests on it.
+    Raises UserError for such sets and for those that do not fit together, before Ray is started.
     """
     # 1. Check what was asked for, and plan.
     for option, value in (("--seeds", seeds), ("--epochs", epochs)):
         if value is not None and value < 1:
             raise UserError(f"{option} {value}: want a whole number of at least 1")
-    real_set, synthetic_sets = load_inputs(real, synthetic, say)
+    real_set, synthetic_sets = load_inputs(real, synthetic, say, allow_leakage=allow_leakage)
+    # On every row and item, since tables are copied without their folder: see `raysynth.data.contact.Status`.
+    leakage = {REAL: real_set.leakage.status} | {item.name: item.leakage for item in synthetic_sets}
     num_real = real_set.num_images("train")
     trainings = plan_trainings(
         num_real,
@@ -78,7 +84,7 @@ def evaluate(
         clock.lap("start")
 
         # 2. How alike are the images?
-        _compare_intensities(folder, real_set, synthetic_sets, with_ray=with_ray, say=say)
+        _compare_intensities(folder, real_set, synthetic_sets, leakage, with_ray=with_ray, say=say)
         clock.lap("intensities")
 
         # 3. Train the classifiers.
@@ -105,13 +111,14 @@ def evaluate(
 
     # 5. Everything else follows from them.
     steps = {(training.trained_on, training.seed): training.steps for training in trainings}
+    of_training = {training.trained_on: leakage[training.synthetic or REAL] for training in trainings}
     for name, table in vars(score_tables(predictions, real_set.classes, steps)).items():
-        # On every row, since tables are copied without their folder: a score on a leaky split means less.
-        _write_table(folder / f"{name}.csv", table.assign(data_leakage=real_set.leakage.status))
+        _write_table(folder / f"{name}.csv", table.assign(leakage=table["trained_on"].map(of_training)))
     decision = verdict(
         predictions,
         _comparisons(trainings),
         leakage=asdict(real_set.leakage),
+        leakage_of=leakage,
         warnings=[warning for item in synthetic_sets for warning in item.warnings],
     )
     clock.lap("tables")
@@ -122,10 +129,12 @@ def evaluate(
         "created": datetime.now().astimezone().isoformat(timespec="seconds"),
         "real": _describe_real(real_set),
         "synthetic": [_describe_synthetic(item) for item in synthetic_sets],
+        "allow_leakage": allow_leakage,
         "seeds": list(range(seeds)),
         "classifier": {"name": CLASSIFIER, "config": _classifier_config()},
         "trainings": [
-            _describe_training(training, result) for training, result in zip(trainings, results, strict=True)
+            _describe_training(training, result | {"leakage": of_training[training.trained_on]})
+            for training, result in zip(trainings, results, strict=True)
         ],
         "verdict": decision,
         "seconds": clock.seconds,
@@ -136,7 +145,13 @@ def evaluate(
 
 
 def _compare_intensities(
-    folder: Path, real: Dataset, synthetic: Sequence[SyntheticSet], *, with_ray: bool, say: Say
+    folder: Path,
+    real: Dataset,
+    synthetic: Sequence[SyntheticSet],
+    leakage: Mapping[str, str],
+    *,
+    with_ray: bool,
+    say: Say,
 ) -> None:
     """Write histograms.csv and ks.csv: real `train` images against each synthetic set."""
     real_histograms, *others = dataset_histograms(
@@ -149,8 +164,9 @@ def _compare_intensities(
         distances.append(ks_table(item.name, real_histograms, generated, real.classes, say))
         total = distances[-1][distances[-1]["class"] == "all"]["statistic"]
         say(f"{item.name}: Kolmogorov-Smirnov statistic of pixel intensity {', '.join(f'{d:.4f}' for d in total)}")
-    _write_table(folder / "histograms.csv", pd.concat(histograms, ignore_index=True))
-    _write_table(folder / "ks.csv", pd.concat(distances, ignore_index=True))
+    for name, source, parts in (("histograms", "source", histograms), ("ks", "synthetic", distances)):
+        table = pd.concat(parts, ignore_index=True)
+        _write_table(folder / f"{name}.csv", table.assign(leakage=table[source].map(leakage)))
 
 
 def _comparisons(trainings: Sequence[Training]) -> list[Comparison]:
@@ -190,7 +206,9 @@ def _describe_synthetic(item: SyntheticSet) -> dict[str, Any]:
         "fingerprint": item.dataset.fingerprint,
         "counts": item.dataset.counts,
         "provenance": item.dataset.provenance,
-        "warnings": list(item.warnings),
+        "warnings": item.warnings,
+        "leakage": item.leakage,
+        "contact": asdict(item.contact),
     }
 
 

@@ -4,33 +4,58 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from raysynth.data.dataset import Dataset, hash_pixels, load_dataset, tensor_column, thumbnail
+from raysynth.data.contact import Contact, Status, find_contact, worst
+from raysynth.data.dataset import Dataset, load_dataset
 from raysynth.data.default import default_dataset
+from raysynth.data.locations import Location
 from raysynth.errors import UserError
 from raysynth.evaluation.plan import REAL, unique_names
 
 
 @dataclass(frozen=True)
 class SyntheticSet:
-    """A data set in the role of a synthetic one; `name` is unique in the evaluation."""
+    """A data set in the role of a synthetic one; `name` is unique in the evaluation.
+
+    `leakage` is the worse of `contact` and the real split's own: the mark of whatever rests on these images.
+    """
 
     name: str
     dataset: Dataset
-    warnings: tuple[str, ...]
+    contact: Contact
+    leakage: Status
 
     @property
     def num_images(self) -> int:
         return self.dataset.num_images("train")
 
+    @property
+    def warnings(self) -> list[str]:
+        """Reasons to doubt that the synthetic images know nothing of the images that they are judged by."""
+        found = []
+        unknown = [entry["detail"] for entry in self.contact.entries if entry["status"] == "unknown"]
+        if self.contact.status == "touches":
+            found.append(f"{self.name} knows test images: {self.contact.detail}")
+        elif self.contact.status == "unknown":
+            found.append(f"{self.name} may know test images: {self.contact.detail}")
+        elif unknown:  # beside a leaky split, of which the evaluation speaks anyway
+            found.append(f"{self.name} may know test images: {', '.join(unknown)}")
+        if num_images := self.contact.num_validation_images:
+            found.append(f"{self.name} knows {num_images} validation images: choices made by them favour it")
+        return found
+
 
 def load_inputs(
-    real: Path | str | Dataset | None, synthetic: Sequence[Path | str], say: Callable[[str], None]
+    real: Location | str | Dataset | None,
+    synthetic: Sequence[Location | str],
+    say: Callable[[str], None],
+    *,
+    allow_leakage: bool = False,
 ) -> tuple[Dataset, list[SyntheticSet]]:
     """The real data set (None: the embedded phantom) and the synthetic ones, classes matched by name.
 
-    Raises UserError, naming the option, for a set that is missing or empty, or does not fit the real one.
+    Raises UserError, naming the option, for a set that is missing or empty, or does not fit the real one, and unless
+    `allow_leakage` for one that touches its test split.
     """
     if not synthetic:
         raise UserError("--synthetic: not given; name at least one data set, `raysynth generate` makes one")
@@ -47,9 +72,16 @@ def load_inputs(
     for dataset in datasets:
         _check_fit(dataset, real_set)
     names = unique_names((dataset.name for dataset in datasets), taken=(REAL,))
+    contacts = [find_contact(dataset, real_set) for dataset in datasets]
+    for dataset, contact in zip(datasets, contacts, strict=True):
+        if contact.status == "touches" and not allow_leakage:
+            raise UserError(
+                f"--synthetic {dataset.path}: knows what it would be judged by: {contact.detail}; make it without them "
+                "(a run on --real sees its train split only), or go on with --allow-leakage and every result marked"
+            )
     return real_set, [
-        SyntheticSet(name, dataset, tuple(_find_warnings(name, dataset, real_set)))
-        for name, dataset in zip(names, datasets, strict=True)
+        SyntheticSet(name, dataset, contact, worst(real_set.leakage.status, contact.status))
+        for name, dataset, contact in zip(names, datasets, contacts, strict=True)
     ]
 
 
@@ -68,31 +100,6 @@ def _check_fit(dataset: Dataset, real: Dataset) -> None:
             f"{option}: class {unknown[0]!r} is not in --real (its classes: {', '.join(real.classes)}); "
             f"import it again with --rename {unknown[0]}=CLASS"
         )
-
-
-def _find_warnings(name: str, dataset: Dataset, real: Dataset) -> list[str]:
-    """Reasons to doubt that the synthetic images know nothing of the test images."""
-    warnings = []
-    test_hashes = _pixel_hashes(real, "test")
-    num_copies = sum(not hashes.isdisjoint(test_hashes) for hashes in _hashes_by_image(dataset, "train"))
-    if num_copies:
-        warnings.append(f"{num_copies} images of {name} are pixel-identical to test images")
-    if dataset.provenance is None:
-        warnings.append(f"the origin of {name} is unknown, so it may know test images")
-    elif dataset.provenance.get("training_fingerprint") != real.fingerprint:
-        warnings.append(f"{name} was not made from this data set, so it may know test images")
-    return warnings
-
-
-def _pixel_hashes(dataset: Dataset, split: str) -> set[str]:
-    return set().union(*_hashes_by_image(dataset, split))
-
-
-def _hashes_by_image(dataset: Dataset, split: str) -> list[set[str]]:
-    """For each image the hash of its original and that of its stored pixels: a copy may be of either."""
-    table = dataset.read(["pixel_hash", "image"], split)
-    stored = (hash_pixels(thumbnail(image)) for image in tensor_column(table, "image"))
-    return [{original, pixels} for original, pixels in zip(table["pixel_hash"].to_pylist(), stored, strict=True)]
 
 
 def _shape(dataset: Dataset) -> str:

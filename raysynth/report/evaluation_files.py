@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from raysynth.errors import UserError
+from raysynth.report.style import marked
 
 FORMAT = 1
 SCORES = (
@@ -81,6 +82,30 @@ class Evaluation:
             else prefixes.get(name.split(" ")[0], "real")
             for name in self.trained_on
         }
+
+    def mark(self, name: str, split: str = "test") -> str:
+        """What must stand beside every score on `split` of a training set, or beside a synthetic set; mostly nothing.
+
+        `knows test images` where what made the synthetic images has seen some, `leaky split` where the real data set
+        has copies of them in another split.
+        """
+        trainings = self.content.get("trainings") or []
+        made_from = {str(t.get("trained_on")): str(t.get("synthetic")) for t in trainings}.get(name, name)
+        contacts = {str(entry.get("name")): entry.get("contact") or {} for entry in self.synthetic}
+        contact, leakage = contacts.get(made_from, {}), self.real.get("leakage") or {}
+        if contact.get("status") != "leaky" and contact.get(f"num_{split}_images"):
+            return f"knows {split} images"
+        leaks = split in ("validation", "test") and leakage.get("status") == "leaky"
+        return "leaky split" if leaks and leakage.get(f"num_{split}") != 0 else ""
+
+    def label(self, name: str) -> str:
+        """A training set or synthetic set as figures name it, with its mark."""
+        return marked(name, self.mark(name))
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Training set -> its label, in the order of the evaluation."""
+        return {name: self.label(name) for name in self.trained_on}
 
     def table(self, name: str, **equal: str) -> pd.DataFrame:
         """Rows of a table whose columns have these values, e.g. `split="test"`."""

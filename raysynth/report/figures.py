@@ -30,27 +30,28 @@ from raysynth.report.style import (
 )
 
 Kinds = Mapping[str, str]  # training set -> real, synthetic or mixed
+Names = Mapping[str, str]  # training set or synthetic set -> what it is called in a figure, marks included
 PERCENT = FuncFormatter(lambda value, _: f"{100 * value:g} %")
 POINTS = FuncFormatter(lambda value, _: f"{value:+g}".replace("-", "−") if value else "0")
 MARKERS = "osD^vP*Xh"
 _SHARES = LinearSegmentedColormap.from_list("shares", ["#ffffff", "#d3e3f0", "#5b9bc8", "#0a4a78"])
 
 
-def draw_verdict(items: Sequence[Mapping[str, Any]]) -> Figure:
+def draw_verdict(items: Sequence[Mapping[str, Any]], names: Names) -> Figure:
     """How far each synthetic set moves the accuracy, in percentage points with its interval, about zero.
 
     One panel for sets that are added to the real images and one for sets that replace them: their scales differ.
     """
     titles = {"mixed": "Added to the real images", "synthetic": "In place of the real images"}
     kinds = [kind for kind in titles if any(_kind(item) == kind for item in items)]
-    names = list(dict.fromkeys(str(item.get("synthetic")) for item in items))
+    places = {name: row for row, name in enumerate(names)}
     with house_style():
         figure = new_figure(0.95 + 0.36 * len(names), gap=0.12)
         panels = figure.subplots(1, len(kinds), sharey=True, squeeze=False)[0]
         for axes, kind in zip(panels, kinds, strict=True):
             limits, texts = [0.0], [""] * len(names)
             for item in (item for item in items if _kind(item) == kind):
-                row = names.index(str(item.get("synthetic")))
+                row = places[str(item.get("synthetic"))]
                 middle, low, high = (100 * _number(item.get(key)) for key in ("difference", "low", "high"))
                 axes.plot(
                     [low, high], [row, row], color=COLOURS[kind], linewidth=3.5, solid_capstyle="round", alpha=0.5
@@ -65,7 +66,7 @@ def draw_verdict(items: Sequence[Mapping[str, Any]]) -> Figure:
             axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
             axes.set_title(titles[kind])
             axes.set_xlabel("percentage points of test accuracy")
-            axes.set_yticks(range(len(names)), [plain(name) for name in names])
+            axes.set_yticks(range(len(names)), list(names.values()))
             clear_axis(axes, grid="x")
             right = axes.secondary_yaxis("right")
             right.set_yticks(range(len(names)), texts)
@@ -79,7 +80,7 @@ def _kind(item: Mapping[str, Any]) -> str:
     return "mixed" if item.get("kind") == "mixed" else "synthetic"
 
 
-def draw_accuracy(summary: pd.DataFrame, scores: pd.DataFrame, names: Sequence[str], kinds: Kinds) -> Figure:
+def draw_accuracy(summary: pd.DataFrame, scores: pd.DataFrame, names: Names, kinds: Kinds) -> Figure:
     """Test accuracy of every training set: mean, 95 % Wilson interval, each seed; and the fit, hollow."""
     with house_style():
         figure = new_figure(1.0 + 0.42 * len(names))
@@ -100,7 +101,7 @@ def draw_accuracy(summary: pd.DataFrame, scores: pd.DataFrame, names: Sequence[s
         real = next((name for name in names if kinds[name] == "real" and name in test.index), None)
         if real is not None:
             axes.axvline(test["accuracy_mean"][real], color=REAL, linewidth=1, linestyle=(0, (4, 3)), zorder=0)
-        axes.set_yticks(range(len(names)), [plain(name) for name in names])
+        axes.set_yticks(range(len(names)), list(names.values()))
         axes.set_ylim(len(names) - 0.5, -0.5)
         axes.xaxis.set_major_formatter(PERCENT)
         axes.set_xlabel("accuracy")
@@ -114,7 +115,7 @@ def draw_accuracy(summary: pd.DataFrame, scores: pd.DataFrame, names: Sequence[s
     return figure
 
 
-def draw_class_scores(class_scores: pd.DataFrame, classes: Sequence[str], names: Sequence[str], kinds: Kinds) -> Figure:
+def draw_class_scores(class_scores: pd.DataFrame, classes: Sequence[str], names: Names, kinds: Kinds) -> Figure:
     """Recall, precision and F1 of each class, one mark a training set: mean over seeds, and their range."""
     with house_style():
         figure = new_figure(1.1 + len(classes) * max(0.36, 0.12 * len(names) + 0.12))
@@ -140,12 +141,12 @@ def draw_class_scores(class_scores: pd.DataFrame, classes: Sequence[str], names:
             for edge in range(len(classes) - 1):
                 axes.axhline(edge + 0.5, color=RULE, linewidth=0.8)
             clear_axis(axes, grid="x")
-        marks = [Line2D([], [], label=plain(name), **look[name]) for name in names]
+        marks = [Line2D([], [], label=label, **look[name]) for name, label in names.items()]
         figure.legend(handles=marks, loc="outside lower left", ncols=min(4, max(len(names), 1)))
     return figure
 
 
-def _marks(names: Sequence[str], kinds: Kinds) -> dict[str, dict[str, Any]]:
+def _marks(names: Names, kinds: Kinds) -> dict[str, dict[str, Any]]:
     """Colour by kind of training set, shape by the order within the kind."""
     seen: dict[str, int] = {}
     look: dict[str, dict[str, Any]] = {}
@@ -167,7 +168,7 @@ def _columns(num_panels: int) -> int:
     return 2 if num_panels == 4 else min(3, max(num_panels, 1))
 
 
-def draw_confusion(confusion: pd.DataFrame, classes: Sequence[str], names: Sequence[str]) -> Figure:
+def draw_confusion(confusion: pd.DataFrame, classes: Sequence[str], names: Names) -> Figure:
     """One matrix a training set: rows are true classes, cells are counts coloured by the share of their row."""
     columns = _columns(len(names))
     rows = ceil(len(names) / columns) or 1
@@ -194,7 +195,7 @@ def draw_confusion(confusion: pd.DataFrame, classes: Sequence[str], names: Seque
             axes.pcolormesh(shares, cmap=_SHARES, vmin=0, vmax=1, edgecolors="white", linewidth=1)
             if size <= 12:
                 _write_cells(axes, counts, shares)
-            axes.set_title(plain(name))
+            axes.set_title(names[name])
             axes.set_xlim(0, size)
             axes.set_ylim(size, 0)
             axes.set_xticks(np.arange(size) + 0.5, words, rotation=90 if turned else 0)
@@ -216,7 +217,7 @@ def _write_cells(axes: Axes, counts: np.ndarray, shares: np.ndarray) -> None:
         axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", color=colour, fontsize=size)
 
 
-def draw_label_counts(counts: pd.DataFrame, classes: Sequence[str], names: Sequence[str], kinds: Kinds) -> Figure:
+def draw_label_counts(counts: pd.DataFrame, classes: Sequence[str], names: Names, kinds: Kinds) -> Figure:
     """Test images of each class beside how many were predicted as it (mean over seeds, their range as a line)."""
     columns = _columns(len(names))
     rows = ceil(len(names) / columns) or 1
@@ -231,7 +232,7 @@ def draw_label_counts(counts: pd.DataFrame, classes: Sequence[str], names: Seque
             axes.barh(places - 0.2, mean["real"], 0.36, color="#b8bfc8")
             axes.barh(places + 0.2, mean["predicted"], 0.36, color=colour)
             axes.hlines(places + 0.2, low["predicted"], high["predicted"], color=INK, linewidth=1.2)
-            axes.set_title(plain(name))
+            axes.set_title(names[name])
             axes.set_yticks(places, [plain(class_name, 20) for class_name in classes])
             axes.set_ylim(len(classes) - 0.5, -0.5)
             axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
@@ -251,7 +252,7 @@ def draw_class_distribution(
 ) -> Figure:
     """Images of each class in every data set, real splits stacked, the sum beside the bar.
 
-    `sets` holds (name, kind, split -> class -> count).
+    `sets` holds (label, kind, split -> class -> count).
     """
     columns = _columns(len(sets))
     rows = ceil(len(sets) / columns) or 1
@@ -259,7 +260,7 @@ def draw_class_distribution(
     with house_style():
         figure = new_figure(0.4 + rows * (0.75 + 0.3 * max(len(classes), 2)))
         panels = iter(figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat)
-        for (name, kind, counts), axes in zip(sets, panels, strict=False):
+        for (label, kind, counts), axes in zip(sets, panels, strict=False):
             total = np.zeros(len(classes))
             for split, colour in shades.items():
                 number = np.array([float(counts.get(split, {}).get(c, 0)) for c in classes])
@@ -269,7 +270,7 @@ def draw_class_distribution(
                 total = total + number
             for row, count in enumerate(total):
                 axes.text(count, row, f" {count:,.0f}", va="center", color=MUTED, fontsize=8.5)
-            axes.set_title(plain(name))
+            axes.set_title(label)
             axes.set_yticks(range(len(classes)), [plain(class_name, 20) for class_name in classes])
             axes.set_ylim(len(classes) - 0.5, -0.5)
             axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from raysynth.data.dataset import Dataset
+from raysynth.data.dataset import Dataset, tensor_column
 from raysynth.report.style import (
     GENERATED,
     INK,
@@ -30,19 +30,12 @@ GAP = 2  # pixels between the images of a strip
 
 def choose_images(dataset: Dataset, class_name: str, split: str, num_images: int) -> np.ndarray:
     """Up to `num_images` images (N, C, H, W) uint8 of a class, spread evenly over the order of the data set."""
-    import pyarrow.dataset as arrow  # reads only the rows that are asked for
-
-    label = dataset.classes.index(class_name)
-    wanted = (arrow.field("split") == split) & (arrow.field("label") == label)
-    source = arrow.dataset(dataset.images_folder)
-    count = source.count_rows(filter=wanted)
-    rows = np.unique(np.linspace(0, max(count - 1, 0), num_images).astype(int))[:count]
-    table = source.scanner(columns=["image"], filter=wanted).take(rows)
-    return (
-        np.asarray(table["image"].combine_chunks().to_numpy_ndarray())
-        if count
-        else np.zeros((0, *dataset.shape), np.uint8)
-    )
+    table = dataset.read(["label", "split"])
+    is_wanted = (table["label"].to_numpy() == dataset.classes.index(class_name)) & (table["split"].to_numpy() == split)
+    rows = np.flatnonzero(is_wanted)
+    if len(rows):
+        rows = rows[np.unique(np.linspace(0, len(rows) - 1, num_images).astype(int))]
+    return tensor_column(dataset.take(["image"], rows), "image")
 
 
 def join_images(images: np.ndarray, columns: int) -> np.ndarray:
@@ -56,8 +49,13 @@ def join_images(images: np.ndarray, columns: int) -> np.ndarray:
     return picture
 
 
-def draw_intensities(histograms: pd.DataFrame, ks: pd.DataFrame, synthetic: str, channels: Sequence[str]) -> Figure:
-    """Pixel intensities of all real train images and of a synthetic set: histogram, and cumulated with the KS gap."""
+def draw_intensities(
+    histograms: pd.DataFrame, ks: pd.DataFrame, synthetic: str, channels: Sequence[str], *, label: str
+) -> Figure:
+    """Pixel intensities of all real train images and of a synthetic set: histogram, and cumulated with the KS gap.
+
+    `label` is what the figure calls the synthetic set.
+    """
     rows = len(channels)
     with house_style():
         figure = new_figure(0.5 + 2.5 * rows)
@@ -73,12 +71,12 @@ def draw_intensities(histograms: pd.DataFrame, ks: pd.DataFrame, synthetic: str,
             if row == rows - 1:
                 left.set_xlabel("intensity, 0 to 255")
                 right.set_xlabel("intensity, 0 to 255")
-        figure.legend(handles=_marks(synthetic), loc="outside upper right", ncols=2)
+        figure.legend(handles=_marks(label), loc="outside upper right", ncols=2)
     return figure
 
 
 def draw_class_intensities(
-    histograms: pd.DataFrame, synthetic: str, classes: Sequence[str], channels: Sequence[str]
+    histograms: pd.DataFrame, synthetic: str, classes: Sequence[str], channels: Sequence[str], *, label: str
 ) -> Figure:
     """The histograms of `draw_intensities` for each class (and channel) on its own, at most 24 of them."""
     panels = [(name, channel) for channel in channels for name in classes][:MAX_PANELS]
@@ -93,7 +91,7 @@ def draw_class_intensities(
             axes.set_title(plain(name if len(channels) == 1 else f"{name}, {channel}", 28))
             if place % columns == 0:
                 axes.set_ylabel("% of pixels")
-        figure.legend(handles=_marks(synthetic), loc="outside upper right", ncols=2)
+        figure.legend(handles=_marks(label), loc="outside upper right", ncols=2)
     return figure
 
 
@@ -154,8 +152,8 @@ def _draw_cumulated(axes: Axes, real: np.ndarray, made: np.ndarray, statistic: f
     clear_axis(axes, grid="y")
 
 
-def _marks(synthetic: str) -> list[Patch | Line2D]:
+def _marks(label: str) -> list[Patch | Line2D]:
     return [
         Patch(facecolor=REAL, alpha=0.4, label="real, train"),
-        Line2D([], [], color=GENERATED, linewidth=1.5, label=plain(synthetic)),
+        Line2D([], [], color=GENERATED, linewidth=1.5, label=label),
     ]

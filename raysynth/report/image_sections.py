@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from raysynth.data.dataset import Dataset, load_dataset
+from raysynth.data.locations import Location, locate
 from raysynth.errors import UserError
 from raysynth.report import figures, image_figures
 from raysynth.report.evaluation_files import Evaluation
-from raysynth.report.style import Panel, join_words, panel, plain, png_uri
+from raysynth.report.style import Panel, join_words, marked, panel, plain, png_uri
 
 _STRIP_WIDTH = 940  # CSS pixels for all strips of a row of the sample grid
 _CELL = 64  # CSS pixels of one image in it
@@ -19,8 +21,8 @@ def open_sets(evaluation: Evaluation, notes: list[str]) -> dict[str, Dataset]:
     found: dict[str, Dataset] = {}
     for name, entry in [("", evaluation.real), *((str(s.get("name")), s) for s in evaluation.synthetic)]:
         shown = name or "The real data set"
-        place = evaluation.locate(entry.get("path"))
         try:
+            place = _find(entry.get("path") or "", evaluation)
             dataset = load_dataset(place, "data set") if place else None
         except UserError as error:
             notes.append(f"{shown}: {error}; its images are not shown.")
@@ -34,6 +36,11 @@ def open_sets(evaluation: Evaluation, notes: list[str]) -> dict[str, Dataset]:
     return found
 
 
+def _find(path: str, evaluation: Evaluation) -> Location | None:
+    place = locate(path)
+    return evaluation.locate(path) if isinstance(place, Path) else place
+
+
 def sample_grid(evaluation: Evaluation, notes: list[str]) -> dict[str, Any] | None:
     """Real train images beside each synthetic set's, one row a class, each cell a strip of images."""
     sets = open_sets(evaluation, notes)
@@ -44,7 +51,8 @@ def sample_grid(evaluation: Evaluation, notes: list[str]) -> dict[str, Any] | No
         {"class": name, "cells": [_strip(dataset, name, count) for dataset in sets.values()]}
         for name in evaluation.classes
     ]
-    heads = [(name or "real, train", "synthetic" if name else "real", sets[name].shape) for name in sets]
+    heads = [("real, train", "real", sets[""].shape, "")] if "" in sets else []
+    heads += [(name, "synthetic", sets[name].shape, evaluation.mark(name)) for name in sets if name]
     return {"heads": heads, "rows": rows, "count": count}
 
 
@@ -70,8 +78,10 @@ def distribution_panel(evaluation: Evaluation) -> Panel | None:
     counts = evaluation.real.get("counts")
     if not counts:
         return None
-    sets = [(str(evaluation.real.get("name", "real")), "real", counts)]
-    sets += [(str(s.get("name")), "synthetic", s.get("counts") or {}) for s in evaluation.synthetic]
+    real = str(evaluation.real.get("name", "real"))
+    sets = [(marked(real, evaluation.mark("real")), "real", counts)]
+    for entry in evaluation.synthetic:
+        sets.append((evaluation.label(str(entry.get("name"))), "synthetic", entry.get("counts") or {}))
     return panel(
         figures.draw_class_distribution(sets, evaluation.classes),
         title="Images by class",
@@ -89,7 +99,8 @@ def intensities(evaluation: Evaluation) -> dict[str, Any]:
         found = group.drop_duplicates("channel").set_index("channel")[["statistic", "wasserstein"]]
         cells = [tuple(found.loc[channel]) if channel in found.index else (None, None) for channel in channels]
         first = not rows or rows[-1]["synthetic"] != synthetic
-        rows.append({"synthetic": synthetic, "class": class_name, "cells": cells, "first": first})
+        mark = evaluation.mark(str(synthetic))
+        rows.append({"synthetic": synthetic, "class": class_name, "cells": cells, "first": first, "mark": mark})
     train = sum(((evaluation.real.get("counts") or {}).get("train") or {}).values())
     panels = []
     for entry in evaluation.synthetic:
@@ -98,11 +109,12 @@ def intensities(evaluation: Evaluation) -> dict[str, Any]:
         if own.empty:
             continue
         made = sum((entry.get("counts") or {}).get("train", {}).values())
-        rests_on = f"All pixels of {train:,} real train images and {made:,} images of {plain(name)}"
+        label = evaluation.label(name)
+        rests_on = f"All pixels of {train:,} real train images and {made:,} images of {label}"
         panels.append(
             panel(
-                figure=image_figures.draw_intensities(histograms, ks, name, channels),
-                title=f"{name}: all classes",
+                figure=image_figures.draw_intensities(histograms, ks, name, channels, label=label),
+                title=f"{label}: all classes",
                 caption=f"Left: share of pixels by intensity, four intensities a step. Right: share of pixels up to an "
                 f"intensity; the KS statistic is the widest gap. {rests_on}.",
                 alt=f"Histograms of pixel intensities, real images and {name}",
@@ -114,8 +126,8 @@ def intensities(evaluation: Evaluation) -> dict[str, Any]:
             rest = f" The first {limit} only; all are in histograms.csv." if cut else ""
             panels.append(
                 panel(
-                    figure=image_figures.draw_class_intensities(histograms, name, present, channels),
-                    title=f"{name}: by class",
+                    figure=image_figures.draw_class_intensities(histograms, name, present, channels, label=label),
+                    title=f"{label}: by class",
                     caption=f"The same by class; what is higher than the frame is cut off. {rests_on}.{rest}",
                     alt=f"Histograms of pixel intensities by class, real images and {name}",
                 )

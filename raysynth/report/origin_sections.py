@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -94,6 +95,8 @@ def family_figures(
         except Exception as error:  # a family is anybody's code: its failure must not take the report with it
             notes.append(f"The figures of {family} from {path} could not be drawn: {type(error).__name__}: {error}")
             continue
+        if mark := next((mark for mark in map(evaluation.mark, names) if mark), ""):
+            panels = [replace(drawn, title=f"{drawn.title} [{mark}]") for drawn in panels]
         if panels:
             shown.append({"names": names, "family": family, "run": path, "panels": panels})
     return shown
@@ -110,6 +113,9 @@ def flatten(content: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str
     for key, value in content.items():
         if isinstance(value, Mapping) and value:
             rows += flatten(value, f"{prefix}{key}.")
+        elif isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value):
+            for place, item in enumerate(value, 1):
+                rows += flatten(item, f"{prefix}{key}.{place}.")
         elif isinstance(value, list):
             rows.append((f"{prefix}{key}", join_words(value)))
         else:

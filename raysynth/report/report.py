@@ -11,6 +11,7 @@ from typing import Any
 
 from jinja2 import Environment
 
+from raysynth.data.locations import refuse_bucket
 from raysynth.errors import UserError
 from raysynth.files import write_text
 from raysynth.report import image_sections, origin_sections, sections
@@ -20,15 +21,24 @@ _FOLDER = Path(__file__).parent
 _MISSING = "–"
 
 
-def report(evaluation: Path, out: Path = Path("report.html"), *, say: Callable[[str], None] = print) -> Path:
+def report(
+    evaluation: Path,
+    out: Path = Path("report.html"),
+    *,
+    allow_leakage: bool = False,
+    say: Callable[[str], None] = print,
+) -> Path:
     """Write the report of an evaluation folder to `out` and return that path; an older report is replaced.
 
     Reads files only. Sweeps, runs and data sets that are no longer where the evaluation found them are named in
-    the report and left out. Raises UserError when `evaluation` is not an evaluation or `out` cannot be written.
+    the report and left out. Raises UserError when `evaluation` is not an evaluation or `out` cannot be written, and
+    when a synthetic set knows test images and neither the evaluation nor `allow_leakage` allows it.
     """
     evaluation, out = Path(evaluation), Path(out)
     _check_out(out)
     content = load_evaluation(evaluation)
+    if not allow_leakage:
+        _refuse_leakage(content)
     say(f"report of {evaluation}")
     html = render(content, say=say)
     _write(html, out)
@@ -51,7 +61,7 @@ def render(evaluation: Evaluation, *, say: Callable[[str], None] = lambda line: 
         "verdict": sections.verdict(evaluation),
         "tiles": sections.key_figures(evaluation),
         "basis": sections.basis(evaluation),
-        "leaky": sections.leaks_into_test(evaluation),
+        "mark_of": evaluation.mark,
         "score_names": SCORES,
         "score_rows": sections.score_rows(evaluation, ("fit", "test")),
         "all_score_rows": sections.score_rows(evaluation, tuple(sections.SPLIT_NAMES)),
@@ -70,7 +80,18 @@ def render(evaluation: Evaluation, *, say: Callable[[str], None] = lambda line: 
     return template.render(values)
 
 
+def _refuse_leakage(evaluation: Evaluation) -> None:
+    for entry in evaluation.synthetic:
+        contact = entry.get("contact") or {}
+        if contact.get("status") == "touches" and not evaluation.content.get("allow_leakage"):
+            raise UserError(
+                f"EVALUATION {evaluation.path}: {entry.get('name')} knows test images: {contact.get('detail')}; "
+                "evaluate images made without them, or go on with --allow-leakage and every result marked"
+            )
+
+
 def _check_out(out: Path) -> None:
+    refuse_bucket(out, "--out")
     if out.is_dir():
         raise UserError(f"--out {out}: is a folder; name a file, e.g. {out / 'report.html'}")
     if out.exists() and out.suffix.lower() not in (".html", ".htm"):

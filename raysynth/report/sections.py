@@ -44,6 +44,8 @@ def leaks_into_test(evaluation: Evaluation) -> bool:
 def basis(evaluation: Evaluation) -> str:
     """What a score on the test split rests on."""
     text = f"{num_test(evaluation):,} real test images, {describe_seeds(evaluation)}"
+    if any((entry.get("contact") or {}).get("status") == "touches" for entry in evaluation.synthetic):
+        text += "; scores marked 'knows test images' are too high"
     if leaks_into_test(evaluation):
         return f"{text}; the split is leaky, so the scores are too high"
     known = (evaluation.real.get("leakage") or {}).get("status") in ("clean", "leaky")
@@ -57,10 +59,12 @@ def verdict(evaluation: Evaluation) -> dict[str, Any]:
     """
     content = evaluation.content.get("verdict") or {}
     items = content.get("items") or []
+    synthetic = list(dict.fromkeys(str(item.get("synthetic")) for item in items))
+    marks = [mark for mark in dict.fromkeys(evaluation.mark(name) for name in synthetic) if mark]
     chart = None
     if items:
         chart = panel(
-            figures.draw_verdict(items),
+            figures.draw_verdict(items, {name: evaluation.label(name) for name in synthetic}),
             title="",
             caption="Difference of test accuracy to training on the real images alone, with its 95 % interval. A mix "
             "is held against real images at equal exposures or at equal steps, whichever did better on validation "
@@ -73,7 +77,7 @@ def verdict(evaluation: Evaluation) -> dict[str, Any]:
     first, *further = split_clauses(sentence, clauses)
     claim, doubt = re.fullmatch(r"(.*?)( \(95\u00a0% interval .*)?", first, re.DOTALL).groups("")  # type: ignore[union-attr]
     further = [clause for clause in further if not _is_in_banners(clause, evaluation)]
-    return {"claim": claim, "doubt": doubt, "further": further, "items": items, "chart": chart}
+    return {"claim": claim, "doubt": doubt, "marks": marks, "further": further, "items": items, "chart": chart}
 
 
 def typeset(text: object) -> str:
@@ -112,9 +116,10 @@ def warnings_about(evaluation: Evaluation) -> list[dict[str, str]]:
         text = "It is unknown whether test images have twins in train: read the scores as upper bounds."
         found.append({"title": "Leakage unknown", "text": f"{text} {detail}".strip()})
     for synthetic in evaluation.synthetic:
+        leaks = (synthetic.get("contact") or {}).get("status") == "touches"
         for warning in synthetic.get("warnings") or []:
             text = f"{str(warning)[:1].upper()}{str(warning)[1:]}."
-            found.append({"title": "Synthetic images", "text": text})
+            found.append({"title": "Leaky synthetic images" if leaks else "Synthetic images", "text": text})
     return found
 
 
@@ -135,6 +140,7 @@ def key_figures(evaluation: Evaluation) -> list[dict[str, str]]:
                     "value": f"{100 * best['accuracy_mean']:.1f} %",
                     "note": note,
                     "detail": plain(best["trained_on"]) + (" (best)" if len(rows) > 1 else ""),
+                    "mark": evaluation.mark(best["trained_on"]),
                     "kind": kind,
                 }
             )
@@ -179,6 +185,7 @@ def score_rows(evaluation: Evaluation, splits: tuple[str, ...]) -> list[dict[str
                 {
                     "trained_on": name,
                     "kind": kinds[name],
+                    "mark": evaluation.mark(name, split),
                     "split": split,
                     "split_name": SPLIT_NAMES.get(split, split),
                     "first": not rows or rows[-1]["trained_on"] != name,
@@ -197,7 +204,7 @@ def score_rows(evaluation: Evaluation, splits: tuple[str, ...]) -> list[dict[str
 
 def score_panels(evaluation: Evaluation) -> dict[str, Panel]:
     """Accuracy, per-class scores, confusion and label counts, each where its table has rows."""
-    names, kinds, classes, rests_on = evaluation.trained_on, evaluation.kinds, evaluation.classes, basis(evaluation)
+    names, kinds, classes, rests_on = evaluation.labels, evaluation.kinds, evaluation.classes, basis(evaluation)
     panels: dict[str, Panel] = {}
     summary, scores = evaluation.tables["scores_summary"], evaluation.tables["scores"]
     if len(summary):
@@ -246,5 +253,7 @@ def class_score_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
     for (name, class_name), group in table.groupby(["trained_on", "class"], sort=False):
         mean = {score: float(group[score].mean()) for score in scores}
         first = not rows or rows[-1]["trained_on"] != name
-        rows.append({"trained_on": name, "class": class_name, "first": first, **mean})
+        rows.append(
+            {"trained_on": name, "class": class_name, "first": first, "mark": evaluation.mark(str(name)), **mean}
+        )
     return rows

@@ -108,6 +108,11 @@ def plain(text: object, limit: int = 34) -> str:
     return name if len(name) <= limit else f"{name[: limit * 2 // 3]}…{name[-(limit // 3) + 1 :]}"
 
 
+def marked(name: object, mark: str, *, limit: int = 34, between: str = "\n") -> str:
+    """A plain name and, mostly on a line of its own, in brackets what has to be known of it."""
+    return f"{plain(name, limit)}{between}[{mark}]" if mark else plain(name, limit)
+
+
 def join_words(words: Iterable[object]) -> str:
     """`a, b, c`"""
     return ", ".join(str(word) for word in words)

@@ -16,17 +16,31 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 from PIL import Image
 
 from raysynth.files import replacing
-from raysynth.report.style import LINES, MUTED, PAGE_WIDTH, PIXELS_PER_INCH, clear_axis, house_style, new_figure, plain
+from raysynth.report.style import (
+    LINES,
+    MUTED,
+    PAGE_WIDTH,
+    PIXELS_PER_INCH,
+    clear_axis,
+    house_style,
+    marked,
+    new_figure,
+    plain,
+)
 from raysynth.training.grid import PADDING
 
 MAX_LABELLED = 16  # trials in the legend and among the samples
 SAMPLES_PER_CLASS = 4
+MARKS = {"leaky": "leaky split", "touches": "knows held-out images"}  # by `leakage` of a run
 _MIN_ROW = 0.7  # inches: three lines of parameters and one of the metric
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One trial of a sweep. `curve` is the metric by epoch; `value` its last finite value, NaN without one."""
+    """One trial of a sweep. `curve` is the metric by epoch; `value` its last finite value, NaN without one.
+
+    `mark` is what must stand beside the metric where its validation images are not unseen.
+    """
 
     name: str
     run: Path
@@ -34,6 +48,7 @@ class Trial:
     status: str
     curve: pd.Series
     value: float
+    mark: str
 
 
 @dataclass(frozen=True)
@@ -80,6 +95,7 @@ def read_sweep(sweep: Path) -> Sweep:
     names = list(table.columns)
     keys = names[names.index("trial") + 1 : names.index("status")] if {"trial", "status"} <= set(names) else []
     rows = {str(row["trial"]): row for _, row in table.iterrows()} if "trial" in names else {}
+    of_data = (_read_mapping(sweep / "sweep.json").get("data") or {}).get("leakage")
     trials = []
     for name, folder in _find_runs(sweep, rows).items():
         row = rows.get(name, pd.Series(dtype=str))
@@ -87,7 +103,8 @@ def read_sweep(sweep: Path) -> Sweep:
         finite = curve[np.isfinite(curve)]
         value = float(finite.iloc[-1]) if len(finite) else float("nan")
         parameters = {key: str(row[key]) for key in keys if key in row}
-        trials.append(Trial(name, folder, parameters, str(row.get("status", "")), curve, value))
+        mark = MARKS.get(str(row.get("leakage") or of_data), "")
+        trials.append(Trial(name, folder, parameters, str(row.get("status", "")), curve, value, mark))
     sign = -1.0 if str(space.get("mode", "min")) == "max" else 1.0
     trials.sort(key=lambda trial: (not isfinite(trial.value), sign * trial.value if isfinite(trial.value) else 0))
     varied = [key for key in keys if len({trial.parameters.get(key) for trial in trials}) > 1]
@@ -141,6 +158,7 @@ def draw_metric(sweep: Sweep) -> Figure | None:
             best = trial.name == sweep.best
             values = ", ".join(plain(trial.parameters[key], 20) for key in keys if key in trial.parameters)
             text = f"{values or plain(trial.name)}: {trial.value:.4g}{'  (best)' if best else ''}"
+            text = marked(text, trial.mark, limit=200, between="  ")
             axes.plot(
                 trial.curve.index,
                 trial.curve,
@@ -195,7 +213,7 @@ def draw_samples(sweep: Sweep) -> Figure | None:
             lines = [*lines[:2], plain(", ".join(lines[2:]))] if len(lines) > 3 else lines
             write(0.06, y, "\n".join(lines), va="top", fontsize=8.5, fontweight=weight)
             value = f"{plain(sweep.metric, 16)} {trial.value:.4g}" if isfinite(trial.value) else plain(trial.status)
-            note = f"best: {value}" if trial.name == sweep.best else value
+            note = marked(f"best: {value}" if trial.name == sweep.best else value, trial.mark)
             write(0.06, y + row_height, note, va="bottom", fontsize=8, color=MUTED)
             for column, name in enumerate(classes):
                 if name in samples:

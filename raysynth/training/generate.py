@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import numpy as np
 import torch
 
 from raysynth.data.dataset import Dataset, load_dataset, refuse_existing, write_dataset
+from raysynth.data.locations import Location, locate
+from raysynth.data.provenance import write_hashes
 from raysynth.errors import UserError
 from raysynth.models.context import Context, hash_seed
 from raysynth.training.checkpoints import load_newest_checkpoint
@@ -24,9 +27,9 @@ Say = Callable[[str], None]
 def generate(
     run: Path | str,
     *,
-    out: Path | str,
+    out: Location | str,
     per_class: int | None = None,
-    like: Path | str | None = None,
+    like: Location | str | None = None,
     seed: int = 0,
     workers: int = 0,
     say: Say = print,
@@ -37,7 +40,7 @@ def generate(
     `like`. Image i of a class has the same bytes for any number of workers: its own seed, chunks of one size, one
     thread. `workers`: Ray tasks; 0 is in-process. Raises UserError before anything is drawn.
     """
-    refuse_existing(Path(out))
+    refuse_existing(out)
     source, sweep = find_run(run)
     settings = source.settings()
     classes: list[str] = settings["data"]["classes"]
@@ -53,9 +56,10 @@ def generate(
     seeds = np.array([hash_seed(seed, int(c), int(i)) for c, i in zip(labels, numbers, strict=True)], dtype=np.int64)
     say(f"drawing {len(labels)} images from {source.path}")
     images = sample_sharded(source.path, labels, seeds, workers=workers)
+    seen = source.provenance()
     return write_dataset(
         out,
-        name=Path(out).resolve().name,
+        name=locate(out).resolve().name,
         kind="synthetic",
         classes=classes,
         images=images,
@@ -77,9 +81,11 @@ def generate(
             "training_data": settings["data"]["path"],
             "training_name": settings["data"]["name"],
             "training_fingerprint": settings["data"]["fingerprint"],
-            "training_leakage": settings["data"]["leakage"],
+            "training_leakage": source.leakage(),
+            "trained_on": list(seen.entries),
             "generate_seed": seed,
         },
+        extra_files=partial(write_hashes, seen.hashes),
     )
 
 
@@ -100,7 +106,9 @@ def find_run(path: Path | str) -> tuple[RunFolder, Path | None]:
     return RunFolder(path), path.resolve().parents[1] if in_sweep else None
 
 
-def _counts(settings: dict[str, Any], classes: list[str], per_class: int | None, like: Path | str | None) -> list[int]:
+def _counts(
+    settings: dict[str, Any], classes: list[str], per_class: int | None, like: Location | str | None
+) -> list[int]:
     if per_class is not None and like is not None:
         raise UserError("--per-class, --like: want one of the two; leave the other out")
     if per_class is not None:

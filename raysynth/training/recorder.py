@@ -31,6 +31,7 @@ class RunRecorder:
         self.run = run
         self.config = family.config
         self.num_epochs = num_epochs
+        self.leakage = run.leakage()
         self.writer: SummaryWriter | None = None
 
     def restore(self, model: Model) -> list[Row]:
@@ -52,7 +53,7 @@ class RunRecorder:
         if last or "frechet" in row or epoch % model.config.checkpoint_every == 0:
             state = {"model": model.state_dict(), "config": model.config.model_dump(), "history": history}
             save_checkpoint(self.run.checkpoints, epoch, state)
-        self.run.write_history(history)
+        self.run.write_history(history, leakage=self.leakage)
         self.run.write_status("finished" if last else "running", epoch)
         if last or epoch % (model.config.sample_every or max(1, self.num_epochs // NUM_GRIDS)) == 0:
             self._write_samples(model, epoch)

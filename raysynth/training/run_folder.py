@@ -17,7 +17,10 @@ import pandas as pd
 import yaml
 
 from raysynth.config import load_yaml
+from raysynth.data.contact import Status, worst
 from raysynth.data.dataset import Dataset
+from raysynth.data.locations import refuse_bucket
+from raysynth.data.provenance import Provenance, run_provenance
 from raysynth.errors import UserError
 from raysynth.files import write_text
 
@@ -52,7 +55,8 @@ def _code_revision() -> str | None:
 
 
 def check_out_folder(out: Path | str, option: str = "--out") -> None:
-    """Raise UserError when no folder can be made in `out`: it is a file, or may not be written to."""
+    """Raise UserError when no folder can be made in `out`: a bucket, a file, or it may not be written to."""
+    refuse_bucket(out, option)
     existing = next(path for path in (Path(out).absolute(), *Path(out).absolute().parents) if path.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK):
         raise UserError(f"{option} {out}: {existing} is not a folder that can be written to; choose another")
@@ -90,6 +94,7 @@ class RunFolder:
             "data": describe_dataset(dataset),
             **more,
         }
+        content = json.loads(json.dumps(content))  # no object twice, which YAML would write as a reference
         write_text(path / "config.yaml", yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
         environment = describe_environment() | {"data_fingerprint": dataset.fingerprint, "seed": config["seed"]}
         write_text(path / "environment.json", json.dumps(environment, indent=2) + "\n")
@@ -122,17 +127,29 @@ class RunFolder:
         settings: dict[str, Any] = content
         return settings
 
+    def provenance(self) -> Provenance:
+        """What it is trained on: the data sets and the hashes of the images it sees."""
+        return run_provenance(self.path, self.settings())
+
+    def leakage(self) -> Status:
+        """The worse of its data set's own split and of what a pre-training that it starts from has seen of it."""
+        settings = self.settings()
+        return worst(settings["data"]["leakage"], (settings.get("contact") or {}).get("status", "clean"))
+
     def history(self) -> list[dict[str, float]]:
         """`metrics.csv`: one row an epoch; a metric that an epoch did not measure is missing from its row."""
         file = self.path / "metrics.csv"
         if not file.is_file():
             return []
-        rows = pd.read_csv(file).to_dict("records")
+        rows = pd.read_csv(file).drop(columns="leakage", errors="ignore").to_dict("records")
         return [{str(key): value for key, value in row.items() if pd.notna(value)} for row in rows]
 
-    def write_history(self, history: list[dict[str, float]]) -> None:
-        """Write `metrics.csv` whole."""
-        write_text(self.path / "metrics.csv", pd.DataFrame(history).to_csv(index=False))
+    def write_history(self, history: list[dict[str, float]], *, leakage: Status | None = None) -> None:
+        """Write `metrics.csv` whole, `leakage` on every row: what is measured on a leaky split means less."""
+        table = pd.DataFrame(history)
+        if leakage is not None:
+            table["leakage"] = leakage
+        write_text(self.path / "metrics.csv", table.to_csv(index=False))
 
     def status(self) -> dict[str, Any]:
         """`status.json`: `state` (new, running, finished, stopped or failed), `epoch`, `message`."""

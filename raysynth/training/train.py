@@ -6,15 +6,19 @@ import shlex
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from raysynth.config import build_config
 from raysynth.data.dataset import Dataset, load_dataset
 from raysynth.data.default import cache_folder, default_dataset
+from raysynth.data.locations import Location
+from raysynth.data.provenance import Provenance, training_provenance, write_hashes
 from raysynth.errors import Interrupted, TrainingStopped, UserError
 from raysynth.models.registry import get_family
 from raysynth.training.follow import following
+from raysynth.training.pretrained import check_pretrained, inherited_provenance
 from raysynth.training.run_folder import RunFolder, check_out_folder, name_folder
 
 DEFAULT_EPOCHS = 30
@@ -24,19 +28,21 @@ Say = Callable[[str], None]
 def train(
     family: str | None = None,
     *,
-    data: Path | str | None = None,
+    data: Location | str | None = None,
     epochs: int | None = None,
     overrides: Mapping[str, Any] | None = None,
     workers: int | None = None,
     out: Path | str = "runs",
     resume: Path | str | None = None,
     dry_run: bool = False,
+    allow_leakage: bool = False,
     say: Say = print,
 ) -> Path:
     """Train a family and return its run folder.
 
     `workers`: 0 is in-process; the default is the number of GPUs. `overrides` are config keys (`--set`). With
-    `resume`, goes on with that run as it was configured. Raises UserError before anything starts, and
+    `resume`, goes on with that run as it was configured. A pre-trained run that has seen validation or test images is
+    refused or, with `allow_leakage`, marked in all that rests on it. Raises UserError before anything starts, and
     TrainingStopped when the training cannot go on, and Interrupted on Ctrl-C.
     """
     if family is not None:
@@ -61,7 +67,7 @@ def train(
             raise UserError("FAMILY: missing; name one, e.g. `raysynth train wcgan_gp`")
         check_out_folder(out)
         epochs = DEFAULT_EPOCHS if epochs is None else epochs
-        settings = plan_run(family, data, epochs, overrides or {}, workers, say)
+        settings = plan_run(family, data, epochs, overrides or {}, workers, say, allow_leakage=allow_leakage)
         run = RunFolder(name_folder(Path(out), family))
     say(describe(settings, run, workers))
     if dry_run:
@@ -73,17 +79,25 @@ def train(
 
 
 def plan_run(
-    family: str, data: Path | str | None, epochs: int, overrides: Mapping[str, Any], workers: int, say: Say
+    family: str,
+    data: Location | str | None,
+    epochs: int,
+    overrides: Mapping[str, Any],
+    workers: int,
+    say: Say,
+    *,
+    allow_leakage: bool = False,
 ) -> dict[str, Any]:
     """All that a run will be, checked; nothing is written but the default data set, where `data` is None."""
     if epochs < 1:
         raise UserError(f"--epochs {epochs}: want 1 or more")
     family_class = get_family(family, "FAMILY")
-    config = build_config(family_class.Config, overrides, origin="--set")
+    config = build_config(family_class.Config, overrides, origin="--set").model_dump()
     dataset = load_dataset(data) if data is not None else default_dataset(say)
     warn_of_leakage(dataset, say)
-    check_fits(family, config.model_dump(), dataset, max(1, workers))
-    return {"family": family, "epochs": epochs, "config": config.model_dump(), "dataset": dataset}
+    check_fits(family, config, dataset, max(1, workers))
+    contact = check_pretrained(config, dataset, allow_leakage=allow_leakage, say=say)
+    return {"family": family, "epochs": epochs, "config": config, "dataset": dataset, "contact": contact}
 
 
 def warn_of_leakage(dataset: Dataset, say: Say) -> None:
@@ -115,16 +129,29 @@ def check_fits(family: str, config: dict[str, Any], dataset: Dataset, world_size
     family_class(family_config, shape=dataset.shape, num_classes=len(dataset.classes), context=context)
 
 
-def create_run(path: Path, settings: dict[str, Any], *, scoring_network: Path | None = None, say: Say) -> RunFolder:
-    """Write a planned run's folder; the scoring network is trained first where it is not cached yet."""
+def create_run(
+    path: Path,
+    settings: dict[str, Any],
+    *,
+    scoring_network: Path | None = None,
+    provenance: Provenance | None = None,
+    say: Say,
+) -> RunFolder:
+    """Write a planned run's folder; the scoring network is trained first where it is not cached yet.
+
+    `provenance` is the data set's `training_provenance`, for those who write many runs on it.
+    """
     from raysynth.cluster.session import num_cores
     from raysynth.evaluation.scoring_network import ensure_scoring_network
 
     dataset: Dataset = settings["dataset"]
     if scoring_network is None:
         scoring_network = ensure_scoring_network(
-            dataset, fallback_folder=cache_folder() / "scoring", threads=num_cores(), say=say
+            dataset, fallback_folder=cache_folder() / "scoring", run_folder=path, threads=num_cores(), say=say
         )
+    seen = (provenance or training_provenance(dataset)) + inherited_provenance(settings["config"])
+    path.mkdir(parents=True, exist_ok=True)
+    write_hashes(seen.hashes, path)
     return RunFolder.create(
         path,
         family=settings["family"],
@@ -132,6 +159,8 @@ def create_run(path: Path, settings: dict[str, Any], *, scoring_network: Path | 
         num_epochs=settings["epochs"],
         config=settings["config"],
         scoring_network=str(scoring_network.resolve()),
+        trained_on=list(seen.entries),
+        contact=asdict(settings["contact"]) if settings.get("contact") else None,
     )
 
 

@@ -94,6 +94,7 @@ class SweepFolder:
                     "status": status["state"],
                     "epoch": len(history),
                     space.metric: measured[-1] if measured else float("nan"),
+                    "leakage": run.leakage(),  # of the validation split that the metric is measured on
                     "images_per_s": pd.Series([row["images_per_s"] for row in history], dtype=float).median(),
                     "seconds": sum(row["seconds"] for row in history),
                     "run": str(Path("runs") / trial.name),
@@ -120,7 +121,7 @@ class SweepFolder:
             "metric": space.metric,
             "value": float(row[space.metric]),
             "epoch": self._last_scored_epoch(row["trial"], space),
-            "data_leakage": self.settings()["data"]["leakage"],
+            "leakage": row["leakage"],
         }
         write_text(self.path / "best.json", json.dumps(best, indent=2) + "\n")
         return best

@@ -11,6 +11,8 @@ from typing import Any
 
 from raysynth.data.dataset import load_dataset
 from raysynth.data.default import cache_folder, default_dataset
+from raysynth.data.locations import Location
+from raysynth.data.provenance import training_provenance
 from raysynth.errors import Interrupted, UserError
 from raysynth.training.run_folder import check_out_folder, name_folder
 from raysynth.tuning.space import SearchSpace, load_space
@@ -23,7 +25,7 @@ Say = Callable[[str], None]
 def tune(
     space: str | None = None,
     *,
-    data: Path | str | None = None,
+    data: Location | str | None = None,
     epochs: int | None = None,
     overrides: Mapping[str, Any] | None = None,
     max_concurrent: int | None = None,
@@ -31,13 +33,14 @@ def tune(
     out: Path | str = "sweeps",
     resume: Path | str | None = None,
     dry_run: bool = False,
+    allow_leakage: bool = False,
     say: Say = print,
 ) -> Path:
     """Train every trial of a search space (a shipped name or a YAML file) and return the sweep's folder.
 
     Trials run in-process in Ray Tune's own workers, or, with `workers_per_trial` > 1, as nested Ray Train runs.
     `resume` finishes a sweep that was stopped: finished trials are not trained again, and the others go on from their
-    newest checkpoint. Raises UserError before Ray starts, Interrupted on Ctrl-C.
+    newest checkpoint. `allow_leakage` is as for `train`. Raises UserError before Ray starts, Interrupted on Ctrl-C.
     """
     if resume is not None:
         if space is not None or overrides or data is not None or epochs is not None:
@@ -52,7 +55,7 @@ def tune(
             raise UserError("SPACE: missing; name one, e.g. `raysynth tune wcgan_gp`")
         search = load_space(space, overrides or {})
         concurrent = _num_concurrent(search, max_concurrent, workers_per_trial, say)  # before anything is written
-        sweep, search = _plan(search, data, epochs, workers_per_trial, Path(out), dry_run, say)
+        sweep, search = _plan(search, data, epochs, workers_per_trial, Path(out), dry_run, allow_leakage, say)
     if dry_run:
         say(format_trials(search))
         return sweep.path
@@ -63,16 +66,18 @@ def tune(
 
 def _plan(
     search: SearchSpace,
-    data: Path | str | None,
+    data: Location | str | None,
     epochs: int | None,
     workers_per_trial: int,
     out: Path,
     dry_run: bool,
+    allow_leakage: bool,
     say: Say,
 ) -> tuple[SweepFolder, SearchSpace]:
     """Check everything, then write the sweep with all its runs, none of them begun."""
     from raysynth.cluster.session import num_cores
     from raysynth.evaluation.scoring_network import ensure_scoring_network
+    from raysynth.training.pretrained import check_pretrained
     from raysynth.training.train import check_fits, create_run, warn_of_leakage
 
     if epochs is not None and epochs < 1:
@@ -85,21 +90,29 @@ def _plan(
     warn_of_leakage(dataset, say)
     for config in configs.values():
         check_fits(search.family, config, dataset, workers_per_trial)
+    contacts = {
+        pretrained: check_pretrained({"pretrained": pretrained}, dataset, allow_leakage=allow_leakage, say=say)
+        for pretrained in dict.fromkeys(config.get("pretrained") for config in configs.values())
+    }
     sweep_path = name_folder(out, search.family)
     if dry_run:
         return SweepFolder(sweep_path), search
-    network = ensure_scoring_network(dataset, fallback_folder=cache_folder() / "scoring", threads=num_cores(), say=say)
+    network = ensure_scoring_network(
+        dataset, fallback_folder=cache_folder() / "scoring", run_folder=sweep_path, threads=num_cores(), say=say
+    )
     sweep = SweepFolder.create(
         sweep_path, space=search, dataset=dataset, scoring_network=network, workers_per_trial=workers_per_trial
     )
+    provenance = training_provenance(dataset)
     for trial in name_trials(search):
         settings = {
             "family": search.family,
             "epochs": search.epochs,
             "config": _complete(search.family, configs[trial.name]),
             "dataset": dataset,
+            "contact": contacts[configs[trial.name].get("pretrained")],
         }
-        create_run(sweep.run(trial).path, settings, scoring_network=network, say=say)
+        create_run(sweep.run(trial).path, settings, scoring_network=network, provenance=provenance, say=say)
     say(f"sweep: {sweep.path}")
     return sweep, search
 
@@ -230,6 +243,7 @@ def _conclude(sweep: SweepFolder, space: SearchSpace, say: Say) -> Path:
     num_epochs = int(table["epoch"].sum())
     say(f"{num_epochs} epochs trained, {table['seconds'].sum():.0f} s of training; table: {sweep.path / 'table.csv'}")
     score = f"{space.metric} {best['value']:.4g} at epoch {best['epoch']}"
+    score += "" if best["leakage"] == "clean" else f"; leakage: {best['leakage']}"
     say(f"best: {best['trial']} ({score}): {sweep.path / best['run']}")
     say(f"TensorBoard: tensorboard --logdir {sweep.path / 'runs'}")
     return sweep.path

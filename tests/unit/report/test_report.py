@@ -19,6 +19,7 @@ from matplotlib.figure import Figure as MatplotlibFigure
 
 from raysynth.errors import UserError
 from raysynth.report.evaluation_files import load_evaluation
+from raysynth.report.origin_sections import flatten
 from raysynth.report.report import format_number, format_percent, format_points, report
 from raysynth.report.sections import split_clauses, verdict, warnings_about
 
@@ -143,13 +144,75 @@ def test_names_are_text(new_study: Callable[..., Any], tmp_path: Path) -> None:
     assert all(text in charts for text in ("<img src=x onerror=alert", "$\\frac{1}{0}$ &", "NA", "脳"))
 
 
+TOUCHES = {
+    "status": "touches",
+    "detail": "7 of 20 test images have a copy among its pre-training images (public)",
+    "num_test_images": 7,
+    "num_validation_images": 2,
+}
+
+
+def touch(content: dict[str, Any]) -> None:
+    """The first synthetic set, gan_small, knows test images."""
+    warning = f"gan_small knows test images: {TOUCHES['detail']}"
+    content["synthetic"][0].update(contact=TOUCHES, warnings=[warning])
+    content["allow_leakage"] = True
+
+
+def test_all_that_rests_on_a_set_that_knows_test_images_is_marked(study: Any, tmp_path: Path) -> None:
+    study.change(touch)
+    page = make_page(study.evaluation, tmp_path)
+    assert "Leaky synthetic images. Gan_small knows test images: 7 of 20 test images" in page.text
+    mark = "knows test images"
+    evaluation = load_evaluation(study.evaluation)
+    marked = {name: evaluation.mark(name) for name in [*evaluation.trained_on, "gan_small", "gan_large"]}
+    assert {name for name, found in marked.items() if found} == {
+        "generated: gan_small",
+        "mixed: gan_small",
+        "gan_small",
+    }
+    assert evaluation.mark("mixed: gan_small", "validation") == "knows validation images"
+    assert evaluation.mark("mixed: gan_small", "fit") == ""
+    tags = " ".join(page.words).count(f" {mark} ")
+    # h1, two tiles at most, 2 + 2 score rows, 2 comparisons, 2 class tables, samples, intensities, 2 x 3 trainings
+    assert tags >= 1 + 4 + 2 + 2 + 1 + 1 + 6
+    for chart in page.charts[:-1]:  # all but the sweep's, which has its own split to rest on
+        words = re.sub(r"\s*\n\s*", "\n", "\n".join(chart.itertext()))
+        if "gan_small" in words:
+            assert f"gan_small\n[{mark}]" in words
+            assert f"gan_large\n[{mark}]" not in words
+    assert sum(f"[{mark}]" in "\n".join(chart.itertext()) for chart in page.charts) == 8
+
+
+def test_a_leaky_split_marks_every_figure(study: Any, tmp_path: Path) -> None:
+    leaky = {"status": "leaky", "detail": "18 test images have a twin", "num_test": 18, "num_validation": 0}
+    study.change(lambda content: content["real"].update(leakage=leaky))
+    page = make_page(study.evaluation, tmp_path)
+    assert all("[leaky split]" in "\n".join(chart.itertext()) for chart in page.charts[:-1])
+    evaluation = load_evaluation(study.evaluation)
+    assert (evaluation.mark("real"), evaluation.mark("real", "validation")) == ("leaky split", "")
+
+
+@pytest.mark.usefixtures("quick_charts")
+def test_what_an_evaluation_did_not_allow_is_refused(study: Any, tmp_path: Path) -> None:
+    study.change(touch)
+    study.change(lambda content: content.update(allow_leakage=False))
+    out = tmp_path / "report.html"
+    with pytest.raises(UserError, match=r"gan_small knows test images: 7 of 20 .* --allow-leakage") as caught:
+        report(study.evaluation, out, say=lambda line: None)
+    assert "\n" not in str(caught.value)
+    assert not out.exists()
+    report(study.evaluation, out, allow_leakage=True, say=lambda line: None)
+    assert "knows test images" in Page(out.read_text()).text
+
+
 @pytest.mark.usefixtures("quick_charts")
 def test_leaky_and_unknown_are_said_aloud(study: Any, tmp_path: Path) -> None:
     leaky = {"status": "leaky", "detail": "18 test images have a twin", "num_test": 18, "num_validation": 0}
     study.change(lambda content: content["real"].update(leakage=leaky))
     text = make_page(study.evaluation, tmp_path).text
     assert "Leaky split. The test scores are too high: 18 test images have a twin" in text
-    assert "real test leaky" in text
+    assert "real test leaky split" in text
     study.change(lambda content: content["real"].pop("leakage"))
     assert "Leakage unknown" in {warning["title"] for warning in warnings_about(load_evaluation(study.evaluation))}
 
@@ -335,6 +398,17 @@ def test_tables_keep_names_and_numbers_apart(study: Any) -> None:
     assert evaluation.tables["class_scores"]["recall"].dtype == float
     assert evaluation.kinds["real, 300 steps"] == "real"
     assert evaluation.kinds["mixed: gan_large"] == "mixed"
+
+
+def test_lists_of_records_are_flattened() -> None:
+    content = {"seeds": [0, 1], "trained_on": [{"name": "a", "splits": ["train"]}, {"name": "b"}], "none": []}
+    assert flatten(content) == [
+        ("seeds", "0, 1"),
+        ("trained_on.1.name", "a"),
+        ("trained_on.1.splits", "train"),
+        ("trained_on.2.name", "b"),
+        ("none", ""),
+    ]
 
 
 def test_verdict_is_cut_into_clauses() -> None:

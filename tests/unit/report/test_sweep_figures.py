@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
@@ -43,6 +44,21 @@ def test_trials_are_ranked_and_named_by_what_differs(study: Any) -> None:
     assert labels[0].endswith("(best)")
     assert set(study.classes) <= set(texts(samples))
     assert len(samples.axes) == 4 * len(study.classes)
+
+
+def test_trials_on_a_leaky_split_are_marked(study: Any) -> None:
+    def marks() -> tuple[int, int]:
+        sweep = read_sweep(study.sweep)
+        figures = draw_metric(sweep), draw_samples(sweep)
+        return tuple(sum("[leaky split]" in text for text in texts(figure)) for figure in figures if figure)  # type: ignore[return-value]
+
+    assert marks() == (0, 0)
+    (study.sweep / "sweep.json").write_text('{"data": {"leakage": "leaky"}}')  # a sweep of an older version
+    assert marks() == (3, 4)
+    table = pd.read_csv(study.sweep / "table.csv")
+    table.assign(leakage=["leaky", "clean", "touches", "clean"]).to_csv(study.sweep / "table.csv", index=False)
+    assert marks() == (1, 1)
+    assert read_sweep(study.sweep).trials[2].mark == "knows held-out images"
 
 
 def test_cells_are_cut_where_they_lie(study: Any) -> None:

@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
+import yaml
 
+from raysynth.data.contact import find_contact
+from raysynth.data.provenance import HASHES_FILE, dataset_provenance, training_provenance
 from raysynth.errors import UserError
 from raysynth.training.generate import generate, sample_run
 
@@ -22,6 +27,20 @@ def test_a_synthetic_set_has_the_form_and_counts_of_its_training_data(tiny_run, 
     assert made.provenance["run"] == str(tiny_run.resolve())
     assert made.provenance["training_fingerprint"] == stripes.fingerprint
     assert made.provenance["epoch"] == 2
+    assert made.provenance["training_leakage"] == "clean"
+    assert dataset_provenance(made) == training_provenance(stripes)  # entries and hashes, as the run kept them
+
+
+def test_a_run_of_an_older_version_is_generated_from_as_ever(tiny_run, stripes, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(tiny_run, run)
+    (run / HASHES_FILE).unlink()
+    settings = yaml.safe_load((run / "config.yaml").read_text())
+    del settings["trained_on"], settings["contact"]
+    (run / "config.yaml").write_text(yaml.safe_dump(settings))
+    made = generate(run, out=tmp_path / "made", per_class=2, say=quiet)
+    assert not (made.path / HASHES_FILE).exists()
+    assert find_contact(made, stripes).status == "clean"  # by the fingerprint
 
 
 def test_an_image_is_a_function_of_its_seed(tiny_run, tmp_path):

@@ -12,6 +12,7 @@ import yaml
 from PIL import Image
 
 from raysynth.data.dataset import Dataset
+from raysynth.data.provenance import training_provenance
 from raysynth.errors import TrainingStopped, UserError
 from raysynth.training.checkpoints import load_newest_checkpoint
 from raysynth.training.run_folder import RunFolder
@@ -33,6 +34,9 @@ def test_a_run_folder_explains_itself(tiny_run, stripes):
     environment = json.loads((tiny_run / "environment.json").read_text())
     assert environment["packages"]["torch"]
     assert environment["data_fingerprint"] == stripes.fingerprint
+    assert settings["trained_on"] == list(training_provenance(stripes).entries)
+    assert RunFolder(tiny_run).provenance() == training_provenance(stripes)
+    assert set(pd.read_csv(tiny_run / "metrics.csv")["leakage"]) == {"clean"}
     metrics = pd.read_csv(tiny_run / "metrics.csv")
     assert list(metrics["epoch"]) == [1, 2]
     expected = {

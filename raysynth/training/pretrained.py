@@ -1,0 +1,47 @@
+"""A run that another one starts from (the config key `pretrained`): what it has seen, and whether that is allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from raysynth.data.contact import Contact, FindCopies, provenance_contact
+from raysynth.data.dataset import Dataset
+from raysynth.data.provenance import Provenance, inherit
+from raysynth.errors import UserError
+from raysynth.training.run_folder import RunFolder
+
+
+def inherited_provenance(config: Mapping[str, Any]) -> Provenance:
+    """What the run that a config's `pretrained` names was trained on; nothing without one."""
+    if not config.get("pretrained"):
+        return Provenance()
+    return inherit(RunFolder.open(config["pretrained"], "--set pretrained").provenance())
+
+
+def check_pretrained(
+    config: Mapping[str, Any],
+    dataset: Dataset,
+    *,
+    allow_leakage: bool = False,
+    find_copies: FindCopies | None = None,
+    say: Callable[[str], None] = print,
+) -> Contact | None:
+    """How the pre-trained run of a config touches the validation and test split of `dataset`; None without one.
+
+    The validation split counts too: searches are ranked by it. Raises UserError where it touches one of them and that
+    is not allowed.
+    """
+    provenance = inherited_provenance(config)
+    if not provenance.entries:
+        return None
+    contact = provenance_contact(provenance, dataset, splits=("validation", "test"), find_copies=find_copies)
+    if contact.status == "touches" and not allow_leakage:
+        raise UserError(
+            f"--set pretrained={config['pretrained']}: knows what it will be judged by: {contact.detail} of "
+            f"{dataset.name}; pre-train without them, or go on with --allow-leakage and every result marked"
+        )
+    if contact.status in ("touches", "unknown"):
+        may = "knows" if contact.status == "touches" else "may know"
+        say(f"warning: {config['pretrained']} {may} validation or test images: {contact.detail}")
+    return contact
