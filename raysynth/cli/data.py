@@ -11,16 +11,20 @@ from raysynth.cli.console import print_json, say, say_to_stderr
 from raysynth.errors import UserError
 
 if TYPE_CHECKING:
+    from raysynth.data.cropping import Crop, Fit
     from raysynth.data.dataset import Dataset
-    from raysynth.data.decode import Fit
-    from raysynth.data.importer import Split
+    from raysynth.data.import_options import Split
+    from raysynth.data.nifti import Axis
+    from raysynth.data.windowing import Window
 
 app = typer.Typer(no_args_is_help=True, help="Make, import, look at and export data sets.")
 
+# Places are texts: a Path would make s3:/bucket of s3://bucket.
 Out = Annotated[
-    Path, typer.Option(help="Folder of the new data set; must not exist or be empty (required, no default).")
+    str,
+    typer.Option(metavar="DIR", help="Folder of the new data set; must not exist or be empty (required, no default)."),
 ]
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a data set.", show_default=False)]
+Folder = Annotated[str, typer.Argument(metavar="DIR", help="Folder of a data set.", show_default=False)]
 Size = Annotated[int, typer.Option(help="Width and height of every image, in pixels.")]
 Seed = Annotated[int, typer.Option(help="Seed of every random draw, a whole number.")]
 AsJson = Annotated[
@@ -45,11 +49,12 @@ def phantom(
 @app.command("import")
 def import_(
     src: Annotated[
-        Path,
+        str,
         typer.Argument(
             metavar="SRC",
             show_default=False,
-            help="Folder or .zip: CLASS/*, Training|Testing/CLASS/* or train|validation|test/CLASS/*.",
+            help="Folder or .zip: CLASS/*, Training|Testing/CLASS/* or train|validation|test/CLASS/*; or a table "
+            "(.csv, .tsv, .parquet). Here or in a bucket (s3://, gs://); or kaggle:OWNER/NAME.",
         ),
     ],
     out: Out,
@@ -58,7 +63,7 @@ def import_(
     split: Annotated[
         str,
         typer.Option(
-            help="grouped: pixel-identical images stay together. folders: as in SRC. "
+            help="grouped: images of one group stay together. folders: as in SRC. "
             "random: image by image, as the study did; leaks where SRC holds duplicates."
         ),
     ] = "grouped",
@@ -72,9 +77,52 @@ def import_(
             "training images, unless SRC has a validation folder)."
         ),
     ] = 0.1,
+    groups: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Table with the columns path, group: images that must not be separated, e.g. of one patient. "
+            "Default: those that SRC gives.",
+        ),
+    ] = None,
+    drop_border: Annotated[
+        bool, typer.Option("--drop-border", help="First take uniform outer rows and columns away. Default: off.")
+    ] = False,
+    crop: Annotated[str, typer.Option(help="none, or head: cut out the bounding box of the head.")] = "none",
     fit: Annotated[
-        str, typer.Option(help="stretch to the square, pad with black, or crop the middle square.")
+        str,
+        typer.Option(
+            help="stretch to the square; pad with black, which shows the original's proportions; "
+            "or crop the middle square."
+        ),
     ] = "stretch",
+    axis: Annotated[str, typer.Option(help="Slices of NIfTI volumes: axial, coronal or sagittal.")] = "axial",
+    every: Annotated[int, typer.Option(help="Take every so many slices of a NIfTI volume.")] = 1,
+    volumes: Annotated[
+        bool, typer.Option("--volumes", help="NIfTI volumes as cubes of --size voxels, not as slices. Default: off.")
+    ] = False,
+    window: Annotated[
+        str, typer.Option(help="Grey values of DICOM: auto (the file's window, else percentile) or percentile.")
+    ] = "auto",
+    path_column: Annotated[
+        str | None, typer.Option(help="Column of a table with the images' paths. Default: by its name.")
+    ] = None,
+    bytes_column: Annotated[
+        str | None, typer.Option(help="Column of a Parquet table with the images' bytes. Default: by its name.")
+    ] = None,
+    label_column: Annotated[
+        str | None, typer.Option(help="Column of a table with the classes. Default: by its name.")
+    ] = None,
+    group_column: Annotated[
+        str | None, typer.Option(help="Column of a table with the groups; '' for none. Default: by its name.")
+    ] = None,
+    split_column: Annotated[
+        str | None, typer.Option(help="Column of a table with the splits; '' for none. Default: by its name.")
+    ] = None,
+    root: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="Folder in which the paths of a table begin. Default: the table's own."),
+    ] = None,
     rename: Annotated[
         list[str] | None,
         typer.Option(help="old=new: another name for a class, or merge it into one; repeatable. Default: none."),
@@ -82,7 +130,7 @@ def import_(
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Import labelled images from a folder or zip; files that cannot be read are listed in rejected.csv."""
+    """Import labelled images: pictures, DICOM and NIfTI; files that cannot be read are listed in rejected.csv."""
     from raysynth.data.importer import import_images
 
     dataset = import_images(
@@ -93,7 +141,20 @@ def import_(
         split=cast("Split", split),  # checked there, with the other options
         test=test,
         validation=validation,
+        groups=groups,
+        drop_border=drop_border,
+        crop=cast("Crop", crop),
         fit=cast("Fit", fit),
+        axis=cast("Axis", axis),
+        every=every,
+        volumes=volumes,
+        window=cast("Window", window),
+        path_column=path_column,
+        bytes_column=bytes_column,
+        label_column=label_column,
+        group_column=group_column,
+        split_column=split_column,
+        root=root,
         rename=_parse_rename(rename or []),
         seed=seed,
         say=say_to_stderr if as_json else say,
@@ -116,7 +177,10 @@ def show(
 def export(
     data: Folder,
     to: Annotated[
-        Path, typer.Option(help="Folder for the PNG files; must not exist or be empty (required, no default).")
+        str,
+        typer.Option(
+            metavar="DIR", help="Folder for the PNG files; must not exist or be empty (required, no default)."
+        ),
     ],
 ) -> None:
     """Write {train,validation,test}/CLASS/*.png, which `raysynth data import` reads back."""
@@ -142,7 +206,7 @@ def _print_dataset(dataset: Dataset, as_json: bool) -> None:
     if as_json:
         from dataclasses import asdict
 
-        print_json(asdict(dataset))
+        print_json({**asdict(dataset), "path": str(dataset.path)})
         return
     splits = list(dataset.counts)
     rows = [["class", *splits, "all"]]
@@ -151,7 +215,8 @@ def _print_dataset(dataset: Dataset, as_json: bool) -> None:
         rows.append([name, *map(str, counts), str(sum(counts))])
     rows.append(["all", *(str(dataset.num_images(split)) for split in splits), str(dataset.num_images())])
     name_width = max(len(row[0]) for row in rows)
-    say(f"\n{dataset.path}: {' x '.join(map(str, dataset.shape))} (channels x height x width)")
+    axes = "channels x height x width" if len(dataset.shape) == 3 else "channels x depth x height x width"
+    say(f"\n{dataset.path}: {' x '.join(map(str, dataset.shape))} ({axes})")
     for row in rows:
         say(f"  {row[0]:<{name_width}}" + "".join(f"{cell:>12}" for cell in row[1:]))
     if dataset.leakage.status == "leaky":

@@ -1,35 +1,51 @@
-"""`data import`: from a folder or zip of images to a data set."""
+"""`data import`: from a folder, zip or table of images, local, in a bucket or of Kaggle, to a data set."""
 
 from __future__ import annotations
 
 import csv
 import io
-import unicodedata
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
-from raysynth.data import splits
+from raysynth.data import kaggle, splits
+from raysynth.data.cropping import Crop, Fit
 from raysynth.data.dataset import Dataset, hash_pixels, refuse_existing, write_dataset
-from raysynth.data.decode import FITS, Fit
-from raysynth.data.decode_members import Target, decode_members
-from raysynth.data.sources import Member, Source, find_images
+from raysynth.data.decode import Target
+from raysynth.data.decode_members import decode_members
+from raysynth.data.import_notices import (
+    say_dropped_classes,
+    say_duplicates,
+    say_missing_classes,
+    say_oddities,
+    say_rejected,
+)
+from raysynth.data.import_options import (
+    Split,
+    check_apart,
+    check_shares,
+    check_split_folders,
+    check_target,
+    rename_classes,
+)
+from raysynth.data.locations import BucketPath, Location, locate, naming
+from raysynth.data.nifti import Axis
+from raysynth.data.sources import Source, find_images
+from raysynth.data.table_files import is_table
+from raysynth.data.tables import Columns, find_rows
+from raysynth.data.user_groups import merge_groups, with_groups
+from raysynth.data.windowing import Window
 from raysynth.errors import UserError
 
-Split = Literal["grouped", "folders", "random"]
-SPLIT_METHODS: tuple[Split, ...] = ("grouped", "folders", "random")
+Place = str | Path | BucketPath
 Say = Callable[[str], None]
-
-MAX_SIZE = 1024
-MAX_EXAMPLES = 5
 
 
 def import_images(
-    src: Path | str,
-    out: Path | str,
+    src: Place,
+    out: Place,
     *,
     size: int = 64,
     channels: int = 1,
@@ -37,46 +53,108 @@ def import_images(
     test: float = 0.1,
     validation: float = 0.1,
     fit: Fit = "stretch",
+    crop: Crop = "none",
+    drop_border: bool = False,
+    axis: Axis = "axial",
+    every: int = 1,
+    volumes: bool = False,
+    window: Window = "auto",
+    groups: Place | None = None,
+    path_column: str | None = None,
+    bytes_column: str | None = None,
+    label_column: str | None = None,
+    group_column: str | None = None,
+    split_column: str | None = None,
+    root: Place | None = None,
     rename: Mapping[str, str] | None = None,
     seed: int = 0,
     say: Say = print,
 ) -> Dataset:
-    """Import a folder or zip of class folders as a data set of size x size pixels with 1 or 3 channels.
+    """Import labelled images as a data set of size x size pixels (cubes with `volumes`) with 1 or 3 channels.
+
+    `src` is a folder or zip of class folders or a table, here or in a bucket, or `kaggle:OWNER/NAME`. Pictures, DICOM
+    and NIfTI are told apart by their content; `Target` says what becomes of them, `Columns` which columns of a table
+    are taken, and `root` is where its paths begin (the table's folder). `groups` is a table (`path`, `group`) of images
+    that must not be separated, e.g. of one patient.
 
     `test` and `validation` are shares of all images; with `split="folders"` the source's own folders are kept and
     `validation`, where there is no such folder, is a share of its training images. `rename` (old -> new) renames
     classes or merges them. Files that are not taken are listed in `rejected.csv` in the data set with the reason.
     Classes without an image are dropped. Raises UserError for what the user can mend.
     """
-    src, out, rename = Path(src), Path(out), dict(rename or {})
-    _check_options(src, out, size, channels, split, test, validation, fit)
+    out, rename = locate(out), dict(rename or {})
+    target = Target(
+        size=size,
+        channels=channels,
+        fit=fit,
+        crop=crop,
+        drop_border=drop_border,
+        axis=axis,
+        every=every,
+        volumes=volumes,
+        window=window,
+    )
+    columns = Columns(path=path_column, bytes=bytes_column, label=label_column, group=group_column, split=split_column)
+    check_target(target)
+    check_shares(split, test, validation)
     refuse_existing(out)
-    source = find_images(src)
-    class_of = _rename_classes(source, rename)
+    with naming("SRC"):
+        source = _open(src, out, columns, root, say)
+    if groups is not None:
+        with naming("--groups"):
+            source = with_groups(source, locate(groups), say=say)
+    class_of = rename_classes(source, rename)
     if split == "folders":
-        _check_split_folders(source)
+        check_split_folders(source)
+        source = _leave_out_unsplit(source)
     elif source.split_folders:
         say(f"pooling the images of {', '.join(sorted(source.split_folders))} (--split folders keeps them apart)")
 
     num_files = len(source.members) + len(source.rejected)
     say(f"{src}: {num_files} files in {len(source.classes)} classes")
-    rows = decode_members(source, Target(size, channels, fit), say=say)
-    rejected = [*source.rejected]
-    rejected += [(source.members[i].path, reason) for i, reason in enumerate(rows["reason"]) if reason]
-    accepted = np.flatnonzero(rows["reason"] == "")
-    if len(accepted) == 0:
+    rows, rejected = decode_members(source, target, say=say)
+    rejected = [*source.rejected, *rejected]
+    if len(rows["member"]) == 0:
         example = f", e.g. {rejected[0][0]}: {rejected[0][1]}" if rejected else ""
         raise UserError(f"SRC {src}: not one of {num_files} files could be read as an image{example}")
-    members = [source.members[row] for row in accepted]
-    rows = {name: values[accepted] for name, values in rows.items()}
-
-    hashes = [hash_pixels(grey) for grey in rows["thumbnail"]]
+    members = [source.members[member] for member in rows["member"]]
+    ids = _name_images(source, rows)
     classes = sorted({class_of[member.class_name] for member in members})
     labels = [classes.index(class_of[member.class_name]) for member in members]
-    _say_what_is_odd(members, hashes, labels, classes, class_of, rows["has_more_frames"], say)
-    parts = _split(split, source, members, hashes, labels, test=test, validation=validation, seed=seed)
-    _say_missing_classes(parts, labels, classes, test, validation, say)
+    say_dropped_classes(class_of.values(), classes, say)
+    say_oddities(rows["has_more_frames"], rows["is_headless"], say)
 
+    hashes = [hash_pixels(grey) for grey in rows["thumbnail"]]
+    source_groups = [member.group or group or None for member, group in zip(members, rows["group"], strict=True)]
+    say_duplicates([member.path for member in members], hashes, labels, say)
+    # What must not be separated: copies, and what the user or the files' headers say belongs together.
+    image_groups = merge_groups(hashes, source_groups)
+    if split == "random":
+        parts = splits.random(len(members), test=test, validation=validation, seed=seed)
+    elif split == "folders":
+        parts = splits.folders(
+            [member.split or "train" for member in members],
+            image_groups,
+            labels,
+            has_validation="validation" in source.split_folders.values(),
+            validation=validation,
+            seed=seed,
+        )
+    else:
+        parts = splits.grouped(image_groups, labels, test=test, validation=validation, seed=seed)
+    say_missing_classes(parts, labels, classes, test, validation, say)
+
+    arguments = {
+        **asdict(target),
+        "split": split,
+        "test": test,
+        "validation": validation,
+        "groups": groups if groups is None else locate(groups).name,
+        **{f"{name}_column": column for name, column in asdict(columns).items()},
+        "root": root if root is None else locate(root).name,
+        "rename": rename,
+        "seed": seed,
+    }
     dataset = write_dataset(
         out,
         name=out.resolve().name,
@@ -84,9 +162,11 @@ def import_images(
         classes=classes,
         images=rows["image"],
         columns={
-            "id": [member.id for member in members],
+            "id": ids,
             "label": labels,
             "split": list(parts),
+            "group": image_groups,
+            "source_group": source_groups,
             "pixel_hash": hashes,
             "thumbnail": rows["thumbnail"],
             "source_path": [member.path for member in members],
@@ -95,140 +175,53 @@ def import_images(
             "source_format": list(rows["format"]),
         },
         source={
-            "path": src.resolve().name,
-            "arguments": {
-                "size": size,
-                "channels": channels,
-                "split": split,
-                "test": test,
-                "validation": validation,
-                "fit": fit,
-                "rename": rename,
-                "seed": seed,
-            },
+            "path": src if _is_of_kaggle(src) else source.path.resolve().name,
+            "arguments": arguments,
             "rejected": len(rejected),
             "duplicates": len(hashes) - len(set(hashes)),
+            "headless": int(np.sum(rows["is_headless"])),
         },
         extra_files={"rejected.csv": _as_csv(rejected)},
     )
     taken = f"{dataset.num_images()} images imported"
     say(f"{taken}, {len(rejected)} files rejected" + (f" (see {out / 'rejected.csv'})" if rejected else ""))
-    for reason, count in Counter(reason for _, reason in rejected).most_common(MAX_EXAMPLES):
-        say(f"  rejected {count}: {reason}")
+    say_rejected(rejected, say)
     return dataset
 
 
-def _split(
-    split: Split,
-    source: Source,
-    members: Sequence[Member],
-    hashes: Sequence[str],
-    labels: Sequence[int],
-    *,
-    test: float,
-    validation: float,
-    seed: int,
-) -> np.ndarray:
-    if split == "random":
-        return splits.random(len(members), test=test, validation=validation, seed=seed)
-    if split == "folders":
-        return splits.folders(
-            [member.split or "train" for member in members],
-            hashes,
-            labels,
-            has_validation="validation" in source.split_folders.values(),
-            validation=validation,
-            seed=seed,
-        )
-    return splits.grouped(hashes, labels, test=test, validation=validation, seed=seed)
+def _open(src: Place, out: Location, columns: Columns, root: Place | None, say: Say) -> Source:
+    """The images that the source offers, whatever it is."""
+    if _is_of_kaggle(src):
+        say(f"{src}: asking Kaggle for it")
+    path = kaggle.download(str(src)) if _is_of_kaggle(src) else locate(src)
+    check_apart(path, out)
+    if is_table(path):
+        return find_rows(path, columns, root=None if root is None else locate(root), say=say)
+    table_options = {f"--{name}-column": column for name, column in asdict(columns).items()} | {"--root": root}
+    for option, value in table_options.items():
+        if value is not None:
+            raise UserError(f"{option} {value}: SRC {path} is no table (.csv, .tsv, .parquet); leave the option out")
+    return find_images(path)
 
 
-def _check_options(
-    src: Path, out: Path, size: int, channels: int, split: str, test: float, validation: float, fit: str
-) -> None:
-    if not 8 <= size <= MAX_SIZE:
-        raise UserError(f"--size {size}: not from 8 to {MAX_SIZE} pixels; 32, 64 and 128 suit the models")
-    if channels not in (1, 3):
-        raise UserError(f"--channels {channels}: give 1 (grey) or 3 (colour)")
-    if split not in SPLIT_METHODS:
-        raise UserError(f"--split {split}: unknown; choose one of {', '.join(SPLIT_METHODS)}")
-    if fit not in FITS:
-        raise UserError(f"--fit {fit}: unknown; choose one of {', '.join(FITS)}")
-    for option, share in (("--test", test), ("--validation", validation)):
-        if not 0 <= share < 1:
-            raise UserError(f"{option} {share}: a share of the images, from 0 up to but not including 1")
-    if test + validation >= 1:
-        raise UserError(f"--test {test} --validation {validation}: leave nothing to train on; choose smaller shares")
-    if src.is_dir() and out.resolve().is_relative_to(src.resolve()):
-        raise UserError(f"--out {out}: lies inside SRC {src}; choose a folder outside of it")
+def _is_of_kaggle(src: Place) -> bool:
+    return isinstance(src, str) and src.startswith(kaggle.PREFIX)
 
 
-def _check_split_folders(source: Source) -> None:
-    if "train" not in source.split_folders.values():
-        found = ", ".join(source.classes[:MAX_EXAMPLES])
-        raise UserError(
-            f"--split folders: {source.path} has no Training or train folder, its folders are {found}; "
-            "use --split grouped"
-        )
+def _leave_out_unsplit(source: Source) -> Source:
+    """With the source's own splits, an image of which it says none cannot be used: rows of a table."""
+    unsplit = [(member.path, "the table gives no split") for member in source.members if member.split is None]
+    members = tuple(member for member in source.members if member.split is not None)
+    return replace(source, members=members, rejected=tuple(sorted([*source.rejected, *unsplit])))
 
 
-def _rename_classes(source: Source, rename: Mapping[str, str]) -> dict[str, str]:
-    """Class of the source -> class of the data set."""
-    renamed = {}
-    for given, new in rename.items():
-        old = unicodedata.normalize("NFC", given)
-        if old not in source.classes:
-            known = ", ".join(source.classes)
-            raise UserError(f"--rename {given}={new}: no class {given!r} in the source; its classes are {known}")
-        if not new.strip() or "/" in new or "\\" in new or new.startswith("."):
-            raise UserError(
-                f"--rename {given}={new}: {new!r} is no class name; it names a folder, so no slash, no leading dot"
-            )
-        renamed[old] = unicodedata.normalize("NFC", new.strip())
-    return {name: renamed.get(name, name) for name in source.classes}
-
-
-def _say_what_is_odd(
-    members: Sequence[Member],
-    hashes: Sequence[str],
-    labels: Sequence[int],
-    classes: Sequence[str],
-    class_of: Mapping[str, str],
-    has_more_frames: np.ndarray,
-    say: Say,
-) -> None:
-    """Notices on what was decided silently otherwise: dropped classes, frames, duplicates, label conflicts."""
-    for name in sorted(set(class_of.values()) - set(classes)):
-        say(f"notice: class {name!r} has no image and was dropped")
-    if len(classes) == 1:
-        say(f"notice: {classes[0]!r} is the only class; a classifier cannot be trained on this data set alone")
-    if num := int(np.sum(has_more_frames)):
-        say(f"notice: {num} files hold more than one frame, the first was taken")
-    twins: dict[str, list[int]] = {}
-    for row, pixel_hash in enumerate(hashes):
-        twins.setdefault(pixel_hash, []).append(row)
-    if num_copies := len(hashes) - len(twins):
-        say(f"notice: {num_copies} images are pixel-identical copies of others ({len(twins)} are distinct)")
-    conflicts = [rows for rows in twins.values() if len({labels[row] for row in rows}) > 1]
-    if conflicts:
-        num = sum(map(len, conflicts))
-        say(f"notice: {num} pixel-identical images stand in different classes ({len(conflicts)} groups); all kept:")
-        for rows in conflicts[:MAX_EXAMPLES]:
-            say(f"  {' = '.join(members[row].path for row in rows)}")
-        if len(conflicts) > MAX_EXAMPLES:
-            say(f"  and {len(conflicts) - MAX_EXAMPLES} groups more")
-
-
-def _say_missing_classes(
-    parts: np.ndarray, labels: Sequence[int], classes: Sequence[str], test: float, validation: float, say: Say
-) -> None:
-    """Notices on classes too small to be in every split that was asked for."""
-    for split, share in (("train", 1.0), ("validation", validation), ("test", test)):
-        present = {label for label, part in zip(labels, parts, strict=True) if part == split}
-        missing = [name for label, name in enumerate(classes) if label not in present]
-        if share > 0 and missing:
-            shown = ", ".join(map(repr, missing[:MAX_EXAMPLES]))
-            say(f"notice: no {split} image of {shown}: too few distinct images, or the source's folders have none")
+def _name_images(source: Source, rows: Mapping[str, np.ndarray]) -> list[str]:
+    """The member's id, with the number of the frame where the member gave more than one image."""
+    num_images = np.bincount(rows["member"], minlength=len(source.members))
+    return [
+        source.members[member].id + (f"#{frame:04d}" if num_images[member] > 1 else "")
+        for member, frame in zip(rows["member"], rows["frame"], strict=True)
+    ]
 
 
 def _as_csv(rejected: Sequence[tuple[str, str]]) -> str:

@@ -1,7 +1,8 @@
-"""Where images come from: a folder or a zip whose folders are the classes.
+"""Where images come from: a folder or a zip, local or in a bucket, whose folders are the classes.
 
 Three forms are understood, each with or without one wrapping folder: CLASS/*, Training|Testing/CLASS/* and
-train|validation|test/CLASS/*. Nothing outside of the folder or zip is ever read, and nothing is unpacked to disk.
+train|validation|test/CLASS/*; DICOM and NIfTI files may lie in folders below the class folder, as scanners write them.
+Nothing outside of the folder or zip is ever read, and nothing is unpacked to disk.
 """
 
 from __future__ import annotations
@@ -12,13 +13,16 @@ import unicodedata
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from raysynth.data.decode import DICOM_SUFFIXES, NIFTI_SUFFIXES
+from raysynth.data.locations import BucketPath, Location
+from raysynth.data.readers import FolderReader, Reader, ZipReader, file_version, open_zip
 from raysynth.errors import UserError
 
 MAX_FILE_BYTES = 256 * 2**20
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".jp2"})
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".jp2")
+IMAGE_SUFFIXES = (*PICTURE_SUFFIXES, *DICOM_SUFFIXES, *NIFTI_SUFFIXES)
 SPLIT_FOLDERS = {
     "train": "train",
     "training": "train",
@@ -28,15 +32,16 @@ SPLIT_FOLDERS = {
     "test": "test",
     "testing": "test",
 }
-IGNORED_NAMES = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
+IGNORED_NAMES = frozenset({"__macosx", "thumbs.db", "desktop.ini", "dicomdir"})
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One file that may be an image.
+    """One file, or one row of a table, that may hold an image or several.
 
-    `id` is the path below the wrapping folder, `path` the one below the source; `locator` is what `read_member`
-    takes (it differs from `path` where a name is not valid UTF-8). `split` is None without split folders.
+    `id` is the path below the wrapping folder, `path` the one below the source; `locator` is what the source's
+    reader takes (it differs from `path` where a name is not valid UTF-8). `split` is None where the source has none,
+    `group` where the user gave none. A nested member lies below its class folder and must be DICOM or NIfTI.
     """
 
     id: str
@@ -45,13 +50,16 @@ class Member:
     class_name: str
     split: str | None
     num_bytes: int
+    group: str | None = None
+    is_nested: bool = False
 
 
 @dataclass(frozen=True)
 class Source:
-    """What a folder or zip offers: members by id, the classes (empty ones too) and what was turned away."""
+    """What a folder, zip or table offers: members, the classes (empty ones too) and what was turned away."""
 
-    path: Path
+    path: Location
+    reader: Reader
     members: tuple[Member, ...]
     classes: tuple[str, ...]
     split_folders: dict[str, str]  # name in the source -> split
@@ -63,7 +71,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class Entry:
     """A file or folder as listed; `reason` is set where it must not be read."""
 
     parts: tuple[str, ...]
@@ -73,19 +81,21 @@ class _Entry:
     reason: str = ""
 
 
-def find_images(src: Path | str) -> Source:
+def find_images(path: Location) -> Source:
     """List the files of every class, without reading one.
 
-    Hidden files and what macOS and Windows leave beside images are passed over. Raises UserError when `src` is
-    missing, is neither a folder nor a zip, or holds no class folders.
+    Hidden files and what macOS, Windows and scanners leave beside images are passed over. Raises UserError when
+    `path` is missing, is neither a folder nor a zip, or holds no class folders.
     """
-    path = Path(src)
+    reader: Reader
     if path.is_dir():
-        entries = list(_list_folder(path))
+        reader = FolderReader(path.resolve())
+        entries = list(_list_bucket(path) if isinstance(path, BucketPath) else _list_folder(path))
     elif path.is_file():
-        entries = list(_list_zip(path))
+        reader = ZipReader(path.resolve(), file_version(path))
+        entries = list(_list_zip(path, reader))
     else:
-        raise UserError(f"SRC {path}: no such file or folder; give a folder or a .zip of images")
+        raise UserError(f"SRC {path}: no such file or folder; give a folder, a .zip or a table of images")
     entries = [entry for entry in entries if not any(_is_ignored(part) for part in entry.parts)]
     wrapper, split_folders = _find_layout(entries)
     below = len(wrapper)
@@ -94,13 +104,13 @@ def find_images(src: Path | str) -> Source:
     classes: set[str] = set()
     rejected: list[tuple[str, str]] = []
     for entry in entries:
-        shown = _readable("/".join(entry.parts))
+        shown = readable("/".join(entry.parts))
         parts = entry.parts[below:] if entry.parts[:below] == wrapper else ()
         split = None
         if split_folders and parts:
             split = split_folders.get(parts[0])
             parts = parts[1:] if split else ()
-        class_name = unicodedata.normalize("NFC", _readable(parts[0])) if parts else ""
+        class_name = unicodedata.normalize("NFC", readable(parts[0])) if parts else ""
         if entry.is_folder:
             if len(parts) == 1:
                 classes.add(class_name)
@@ -108,33 +118,19 @@ def find_images(src: Path | str) -> Source:
             rejected.append((shown, reason))
         else:
             classes.add(class_name)
-            member_id = _readable("/".join(entry.parts[below:]))
-            members.append(Member(member_id, shown, entry.locator, class_name, split, entry.num_bytes))
+            member_id = readable("/".join(entry.parts[below:]))
+            nested = len(parts) > 2
+            members.append(
+                Member(member_id, shown, entry.locator, class_name, split, entry.num_bytes, is_nested=nested)
+            )
     if not classes:
         forms = "CLASS/*, Training|Testing/CLASS/* or train|validation|test/CLASS/*"
         raise UserError(f"SRC {path}: no class folders in it; it should look like {forms}")
     members.sort(key=lambda member: member.id)
-    return Source(path, tuple(members), tuple(sorted(classes)), split_folders, tuple(sorted(rejected)))
+    return Source(path, reader, tuple(members), tuple(sorted(classes)), split_folders, tuple(sorted(rejected)))
 
 
-def read_member(src: Path, locator: str) -> bytes:
-    """The bytes of one member. Raises OSError, zipfile.BadZipFile and the like when they cannot be read."""
-    if src.is_dir():
-        return (src / locator).read_bytes()
-    return _open_zip(src).read(locator)
-
-
-def _open_zip(path: Path) -> zipfile.ZipFile:
-    """The zip, kept open: its directory is parsed once a process and version of the file, not once an image."""
-    return _open_zip_version(path, path.stat().st_mtime_ns)
-
-
-@lru_cache(maxsize=1)
-def _open_zip_version(path: Path, modified_ns: int) -> zipfile.ZipFile:
-    return zipfile.ZipFile(path)
-
-
-def _list_folder(root: Path) -> Iterator[_Entry]:
+def _list_folder(root: Path) -> Iterator[Entry]:
     inside = root.resolve()
     unreadable: list[OSError] = []
     for folder, folder_names, file_names in os.walk(root, onerror=unreadable.append):
@@ -145,37 +141,48 @@ def _list_folder(root: Path) -> Iterator[_Entry]:
             linked = (root / path).is_symlink()
             # A class that is a link must not vanish unseen: the link itself is listed as rejected.
             reason = "a symbolic link to a folder is not followed; copy the folder" if linked else ""
-            yield _Entry(path.parts, str(path), is_folder=not linked, reason=reason)
+            yield Entry(path.parts, str(path), is_folder=not linked, reason=reason)
         for name in file_names:
-            path = relative / name
-            if (root / path).is_symlink() and not (root / path).resolve().is_relative_to(inside):
-                yield _Entry(path.parts, str(path), reason="a symbolic link out of the folder is not followed")
-                continue
-            try:
-                status = (root / path).stat()
-            except OSError as error:
-                yield _Entry(path.parts, str(path), reason=f"cannot be read: {error.strerror}")
-                continue
-            regular = stat.S_ISREG(status.st_mode)  # reading a pipe would wait for ever
-            reason = _unfit_size(status.st_size) if regular else "not a regular file"
-            yield _Entry(path.parts, str(path), status.st_size, reason=reason)
+            yield inspect_file(root, inside, relative / name)
     for failure in unreadable:
         path = Path(failure.filename).relative_to(root)
-        yield _Entry(path.parts, str(path), reason=f"the folder cannot be read: {failure.strerror}")
+        yield Entry(path.parts, str(path), reason=f"the folder cannot be read: {failure.strerror}")
 
 
-def _list_zip(path: Path) -> Iterator[_Entry]:
+def inspect_file(root: Path, inside: Path, path: Path) -> Entry:
+    """The file `path` below `root`, with the reason when it cannot be read or leads out of the folder `inside`."""
+    if (root / path).is_symlink() and not (root / path).resolve().is_relative_to(inside):
+        return Entry(path.parts, str(path), reason="a symbolic link out of the folder is not followed")
     try:
-        infos = _open_zip(path).infolist()
+        status = (root / path).stat()
+    except OSError as error:
+        return Entry(path.parts, str(path), reason=f"cannot be read: {error.strerror}")
+    regular = stat.S_ISREG(status.st_mode)  # reading a pipe would wait for ever
+    reason = unfit_size(status.st_size) if regular else "not a regular file"
+    return Entry(path.parts, str(path), status.st_size, reason=reason)
+
+
+def _list_bucket(root: BucketPath) -> Iterator[Entry]:
+    for path, num_bytes in root.files():
+        parts = PurePosixPath(path).parts
+        yield Entry(parts, path, num_bytes, reason=unfit_size(num_bytes))
+        for depth in range(1, len(parts)):  # a bucket knows no folders
+            yield Entry(parts[:depth], "", is_folder=True)
+
+
+def _list_zip(path: Location, reader: ZipReader) -> Iterator[Entry]:
+    try:
+        infos = open_zip(reader.path, reader.version).infolist()
     except (zipfile.BadZipFile, OSError, EOFError) as error:
-        raise UserError(f"SRC {path}: not a zip that can be read ({error}); give a folder or a .zip") from error
+        forms = "give a folder, a .zip, or a .csv, .tsv or .parquet table"
+        raise UserError(f"SRC {path}: not a zip that can be read ({error}); {forms}") from error
     last = {info.filename: index for index, info in enumerate(infos)}
     for index, info in enumerate(infos):
         name = _decode_name(info).replace("\\", "/")  # some Windows programs write backslashes
         parts = tuple(part for part in name.split("/") if part not in ("", "."))
         if info.is_dir() or name.endswith("/"):
             if ".." not in parts and not name.startswith("/"):
-                yield _Entry(parts, info.filename, is_folder=True)
+                yield Entry(parts, info.filename, is_folder=True)
             continue
         if ".." in parts:
             reason = "the path leaves the zip (..)"
@@ -188,11 +195,11 @@ def _list_zip(path: Path) -> Iterator[_Entry]:
         elif last[info.filename] != index:
             reason = "another entry of the zip has the same name, the last one was taken"
         else:
-            reason = _unfit_size(info.file_size)
-        yield _Entry(parts, info.filename, info.file_size, reason=reason)
+            reason = unfit_size(info.file_size)
+        yield Entry(parts, info.filename, info.file_size, reason=reason)
         for depth in range(1, len(parts)):  # a zip need not list its folders
             if not reason:
-                yield _Entry(parts[:depth], "", is_folder=True)
+                yield Entry(parts[:depth], "", is_folder=True)
 
 
 def _decode_name(info: zipfile.ZipInfo) -> str:
@@ -205,7 +212,7 @@ def _decode_name(info: zipfile.ZipInfo) -> str:
     return info.filename
 
 
-def _find_layout(entries: list[_Entry]) -> tuple[tuple[str, ...], dict[str, str]]:
+def _find_layout(entries: list[Entry]) -> tuple[tuple[str, ...], dict[str, str]]:
     """The wrapping folder, () or (name,), and the split folders in it (name -> split)."""
     folders = {entry.parts for entry in entries if entry.is_folder}
     wrapper: tuple[str, ...] = ()
@@ -219,7 +226,7 @@ def _find_layout(entries: list[_Entry]) -> tuple[tuple[str, ...], dict[str, str]
         inner = (*wrapper, *names)
         holds_folders = any(len(parts) > len(inner) and parts[: len(inner)] == inner for parts in folders)
         holds_images = any(
-            entry.parts[:-1] == inner and Path(entry.parts[-1]).suffix.casefold() in IMAGE_SUFFIXES
+            entry.parts[:-1] == inner and entry.parts[-1].casefold().endswith(IMAGE_SUFFIXES)
             for entry in entries
             if not entry.is_folder
         )
@@ -229,12 +236,14 @@ def _find_layout(entries: list[_Entry]) -> tuple[tuple[str, ...], dict[str, str]
 
 
 def _misplaced(parts: tuple[str, ...]) -> str:
-    if len(parts) == 2:
-        return ""
-    return "in a folder below the class folder" if len(parts) > 2 else "not in a class folder"
+    """Why a file is not taken where it lies. Deep files may be DICOM, whose names say nothing, or NIfTI."""
+    if len(parts) > 2 and parts[-1].casefold().endswith(PICTURE_SUFFIXES):
+        return "in a folder below the class folder"
+    return "" if len(parts) >= 2 else "not in a class folder"
 
 
-def _unfit_size(num_bytes: int) -> str:
+def unfit_size(num_bytes: int) -> str:
+    """Why a file of this size is not read, or nothing."""
     if num_bytes == 0:
         return "the file is empty"
     if num_bytes > MAX_FILE_BYTES:
@@ -247,6 +256,6 @@ def _is_ignored(name: str) -> bool:
     return (name.startswith(".") and name != "..") or name.casefold() in IGNORED_NAMES
 
 
-def _readable(name: str) -> str:
+def readable(name: str) -> str:
     """A file name as valid text: bytes that are not UTF-8 are shown as \\xNN."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

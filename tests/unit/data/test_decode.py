@@ -1,5 +1,6 @@
 """Every kind of image and of broken file: pixels, or the reason why not."""
 
+import gzip
 import io
 import struct
 import zlib
@@ -11,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from raysynth.data.decode import Decoded, RejectedImage, decode, to_8_bits
+from raysynth.data import dicom, nifti
+from raysynth.data.decode import Decoded, Frame, RejectedImage, Target, decode, is_dicom, is_nifti, to_8_bits
 
 RAMP = np.tile(np.arange(0, 256, 4, dtype=np.uint8), (64, 1))  # 64 x 64, dark on the left
 
@@ -23,7 +25,8 @@ def as_bytes(image: Image.Image, file_format: str = "PNG", **options) -> bytes:
 
 
 def decoded(data: bytes, *, size: int = 64, channels: int = 1, fit="stretch") -> Decoded:
-    return decode(data, size=size, channels=channels, fit=fit)
+    (image,) = decode(data, Target(size=size, channels=channels, fit=fit))
+    return image
 
 
 def test_an_image_of_the_right_size_keeps_its_pixels():
@@ -161,6 +164,118 @@ def test_shrinking_is_antialiased():
     shrunk = decoded(as_bytes(Image.fromarray(stripes)), size=32).image
     assert abs(int(shrunk.min()) - 127) < 10
     assert abs(int(shrunk.max()) - 127) < 10
+
+
+DICOM = b"\0" * 128 + b"DICM" + b"more"
+NIFTI = b"\0" * 344 + b"n+1\0" + b"more"
+
+
+def test_the_content_tells_medical_files_apart_and_the_name_helps():
+    assert is_dicom(DICOM, "IM0001")
+    assert is_dicom(b"no preamble", "a/1.DCM")
+    assert not is_dicom(as_bytes(Image.fromarray(RAMP)), "a/1.png")
+    assert is_nifti(NIFTI, "x")
+    assert is_nifti(gzip.compress(NIFTI), "x.gz")
+    assert is_nifti(b"", "x.NII.GZ")
+    assert is_nifti(b"\x1c\x02\0\0n+2\0", "x")
+    assert not is_nifti(gzip.compress(b"text"), "x.gz")
+    assert not is_nifti(b"\x1f\x8bbroken", "x.gz")
+
+
+def readers(monkeypatch, frames: list[Frame]) -> list[dict]:
+    """Both readers of medical files return `frames`, and keep how they were called."""
+    calls: list[dict] = []
+
+    def read(data, **options):
+        calls.append(options)
+        return frames
+
+    monkeypatch.setattr(dicom, "read_dicom", read)
+    monkeypatch.setattr(nifti, "read_nifti", read)
+    return calls
+
+
+def test_each_frame_becomes_an_image(monkeypatch):
+    colour = np.stack([RAMP, RAMP // 2, RAMP * 0], axis=-1)
+    calls = readers(monkeypatch, [Frame(RAMP, "p", "DICOM", 3), Frame(colour, None, "DICOM", 7)])
+    grey, coloured = decode(DICOM, Target(size=64, channels=3, window="percentile"), name="IM1")
+    np.testing.assert_array_equal(grey.image, [RAMP] * 3)
+    np.testing.assert_array_equal(coloured.image, colour.transpose(2, 0, 1))
+    assert [(image.group, image.index, image.format) for image in (grey, coloured)] == [
+        ("p", 3, "DICOM"),
+        (None, 7, "DICOM"),
+    ]
+    (_, coloured) = decode(DICOM, Target(size=64), name="IM1")
+    np.testing.assert_array_equal(coloured.image[0], np.asarray(Image.fromarray(colour).convert("L")))
+    np.testing.assert_array_equal(coloured.image[0], coloured.thumbnail)
+    assert calls == [{"window": "percentile"}, {"window": "auto"}]
+
+
+def test_volumes_are_cubes_and_nothing_else_is_taken_with_them(monkeypatch):
+    volume = np.repeat(RAMP[None, ::4], 20, axis=0)  # 20 slices of 16 x 64
+    calls = readers(monkeypatch, [Frame(volume, "v", "NIfTI", 0)])
+    target = Target(size=16, channels=3, volumes=True, axis="coronal", every=2)
+    (image,) = decode(NIFTI, target, name="v.nii")
+    assert image.image.shape == target.shape == (3, 16, 16, 16)
+    assert (image.width, image.height, image.thumbnail.shape) == (64, 16, (64, 64))
+    np.testing.assert_allclose(np.diff(image.image[0, :, :, 2:-2].astype(int), axis=2), 16, atol=2)
+    assert calls == [{"axis": "coronal", "every": 2, "volumes": True, "group": "v.nii"}]
+    for other in (DICOM, as_bytes(Image.fromarray(RAMP))):
+        with pytest.raises(RejectedImage, match="not a NIfTI volume"):
+            decode(other, target)
+
+
+def test_below_a_class_folder_only_medical_files_are_taken(monkeypatch):
+    readers(monkeypatch, [Frame(RAMP, "p", "DICOM", 0)])
+    assert len(decode(DICOM, Target(size=16), name="a/P1/1", medical_only=True)) == 1
+    with pytest.raises(RejectedImage, match="below the class folder"):
+        decode(as_bytes(Image.fromarray(RAMP)), Target(size=16), name="a/P1/1", medical_only=True)
+
+
+def test_a_file_without_a_frame_is_rejected(monkeypatch):
+    readers(monkeypatch, [])
+    with pytest.raises(RejectedImage, match="nothing but background"):
+        decode(NIFTI, Target(size=16))
+
+
+def test_the_border_goes_first_then_the_head_is_cut_out_then_it_is_fitted():
+    """A head in black, in a white frame: without the frame the background is black, and the head touches all edges."""
+    rows, columns = np.mgrid[:100, :120]
+    head = (np.hypot((rows - 50) / 30, (columns - 70) / 20) < 1) * np.uint8(180)
+    framed = np.pad(head, 25, constant_values=255)
+    framed[26:30, 26:40] = 90  # a label, so that the border alone does not cut the head out
+    data = as_bytes(Image.fromarray(framed))
+    whole, dropped, cut = (
+        decode(data, Target(size=60, crop=crop, drop_border=border))[0]
+        for crop, border in (("none", False), ("none", True), ("head", True))
+    )
+    assert whole.image[0, 0, 0] == 255
+    assert dropped.image[0, 0].max() < 120
+    assert dropped.image.max() < 210
+    profile = cut.image[0, 30], cut.image[0, :, 30]
+    assert all(line[3:-3].min() > 150 for line in profile)
+    assert cut.image[0][[0, 0, -1, -1], [0, -1, 0, -1]].max() < 40
+    assert not cut.is_headless
+    for image in (dropped, cut):
+        np.testing.assert_array_equal(image.thumbnail, whole.thumbnail)
+        assert (image.width, image.height) == (170, 150)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_without_a_head_the_whole_image_is_taken(channels):
+    data = as_bytes(Image.new("RGB", (30, 20), (9, 8, 7)))
+    (image,) = decode(data, Target(size=16, channels=channels, crop="head", drop_border=True))
+    assert image.is_headless
+    np.testing.assert_array_equal(image.image, decode(data, Target(size=16, channels=channels))[0].image)
+
+
+@pytest.mark.parametrize("shape", [(40, 40), (30, 50), (64, 20)])
+def test_by_default_a_shape_leaves_no_trace_in_the_image(shape):
+    """The same picture, stored with other proportions, gives the same pixels but for resampling: nothing is padded."""
+    picture = Image.fromarray(RAMP).resize((shape[1], shape[0]), Image.Resampling.BICUBIC)
+    image = decoded(as_bytes(picture), size=16).image.astype(int)
+    expected = decoded(as_bytes(Image.fromarray(RAMP)), size=16).image.astype(int)
+    assert np.abs(image - expected).max() <= 12
 
 
 def png_header(width: int, height: int) -> bytes:

@@ -11,9 +11,11 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from raysynth.cli.data import app
-from raysynth.data import decode_members
+from raysynth.data import decode_members, nifti
 from raysynth.data.dataset import load_dataset
+from raysynth.data.decode import Frame
 from raysynth.data.importer import import_images
+from raysynth.data.locations import locate
 from raysynth.errors import UserError
 
 
@@ -207,6 +209,12 @@ def test_an_interrupted_import_leaves_nothing(source, tmp_path, monkeypatch):
         ({"channels": 2}, "--channels 2"),
         ({"split": "patients"}, "--split patients"),
         ({"fit": "squeeze"}, "--fit squeeze"),
+        ({"crop": "brain"}, "--crop brain"),
+        ({"axis": "x"}, "--axis x: .*coronal"),
+        ({"every": 0}, "--every 0"),
+        ({"window": "wide"}, "--window wide"),
+        ({"volumes": True, "size": 512}, "--size 512: .*256"),
+        ({"groups": "nowhere.csv"}, "--groups nowhere.csv: .*No such file"),
         ({"test": 1.5}, "--test 1.5"),
         ({"validation": -0.1}, "--validation -0.1"),
         ({"test": 0.6, "validation": 0.5}, "nothing to train on"),
@@ -220,6 +228,143 @@ def test_wrong_options_are_named(source, tmp_path, options, hint):
     assert "\n" not in str(caught.value)
 
 
+def columns(dataset, *names) -> list[tuple]:
+    return [tuple(row.values()) for row in dataset.read(list(names)).to_pylist()]
+
+
+def test_the_users_groups_stay_together_with_the_copies(source, tmp_path):
+    """Three images a patient; the copy of an image of one patient ties the next to it."""
+    names = [f"{folder}/{name}.png" for folder in ("healthy", "with tumour é") for name in [*range(19), "copy"]]
+    table = ["path;group", *(f"{name};patient {i // 3}" for i, name in enumerate(names)), "old/file.png;patient 1"]
+    (tmp_path / "groups.csv").write_text("\n".join(table), encoding="utf-8")
+    dataset, said = run(source, tmp_path / "out", groups=tmp_path / "groups.csv", test=0.3)
+    assert "1 paths of groups.csv are no files of the source, e.g. old/file.png" in said
+    group_of: dict[str, set[tuple[str, str]]] = {}
+    for source_group, group, split in columns(dataset, "source_group", "group", "split"):
+        group_of.setdefault(source_group, set()).add((group, split))
+    assert len(group_of) == 14
+    assert all(len(parts) == 1 for parts in group_of.values())
+    assert group_of["patient 0"] == group_of["patient 6"]  # healthy/0.png and its copy
+    assert len({group for ((group, _),) in group_of.values()}) == 12
+    assert dataset.source["arguments"]["groups"] == "groups.csv"
+
+
+def test_groups_may_be_of_some_images_by_path_or_id(source, tmp_path):
+    archive = shutil.make_archive(str(tmp_path / "s"), "zip", tmp_path, "source")
+    rows = ["path,group", "./source/healthy/1.png,x", "healthy/2.png,x", "healthy/3.png,"]
+    (tmp_path / "groups.csv").write_text("\n".join(rows))
+    dataset, said = run(archive, tmp_path / "out", groups=tmp_path / "groups.csv")
+    assert "38 files are not in groups.csv" in said
+    found = {path: (mine, group) for path, mine, group in columns(dataset, "source_path", "source_group", "group")}
+    assert found["source/healthy/1.png"] == found["source/healthy/2.png"]
+    assert found["source/healthy/1.png"][0] == "x"
+    assert found["source/healthy/3.png"][0] is None
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("path,group\nelse/1.png,x\n", "not one of its paths .* they look like healthy/0.png"),
+        ("path,group\nhealthy/0.png,x\nhealthy/0.png,y\n", "groups x and y"),
+        ("file,group\nhealthy/0.png,x\n", "no column 'path'; its columns are file, group"),
+    ],
+)
+def test_groups_that_fit_nothing_are_refused(text, hint, source, tmp_path):
+    (tmp_path / "groups.csv").write_text(text)
+    with pytest.raises(UserError, match=f"--groups .*{hint}"):
+        run(source, tmp_path / "out", groups=tmp_path / "groups.csv")
+
+
+@pytest.fixture
+def volumes(tmp_path, monkeypatch) -> Path:
+    """A source of three volumes and a picture; the reader is a stand-in that gives as many slices as the name says."""
+
+    def read_nifti(data, *, axis, every, volumes, group):
+        slices = [np.asarray(picture(10 * len(group) + k)) for k in range(0, int(data), every)]
+        if volumes:
+            return [Frame(np.stack(slices), group, "NIfTI", 0)]
+        return [Frame(pixels, group, "NIfTI", every * k) for k, pixels in enumerate(slices)]
+
+    monkeypatch.setattr(nifti, "read_nifti", read_nifti)
+    root = tmp_path / "volumes"
+    for name, num_slices in (("a/P1/one.nii", 4), ("a/fourth.nii.gz", 6), ("b/P2/S1/third.nii", 1)):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(str(num_slices))
+    picture(0).save(root / "b" / "flat.png")
+    return root
+
+
+def test_a_file_may_become_several_images(volumes, tmp_path):
+    dataset, said = run(volumes, tmp_path / "out", every=2, test=0.3, validation=0)
+    found = columns(dataset, "id", "source_group", "source_path", "source_format")
+    assert found == [
+        ("a/P1/one.nii#0000", "a/P1/one.nii", "a/P1/one.nii", "NIfTI"),
+        ("a/P1/one.nii#0002", "a/P1/one.nii", "a/P1/one.nii", "NIfTI"),
+        *((f"a/fourth.nii.gz#{k:04d}", "a/fourth.nii.gz", "a/fourth.nii.gz", "NIfTI") for k in (0, 2, 4)),
+        ("b/P2/S1/third.nii", "b/P2/S1/third.nii", "b/P2/S1/third.nii", "NIfTI"),
+        ("b/flat.png", None, "b/flat.png", "PNG"),
+    ]
+    split_of = {(path, split) for path, split in columns(dataset, "source_path", "split")}
+    assert len(split_of) == 4  # a volume is a group
+    assert "7 images imported, 0 files rejected" in said
+    (tmp_path / "groups.csv").write_text("path,group\na/P1/one.nii,p\nb/P2/S1/third.nii,p\n")
+    dataset, _ = run(volumes, tmp_path / "grouped", groups=tmp_path / "groups.csv")
+    assert [group for (group,) in columns(dataset, "source_group")] == [
+        *["p"] * 4,
+        *["a/fourth.nii.gz"] * 6,
+        *["p", None],
+    ]
+
+
+def test_volumes_become_cubes(volumes, tmp_path):
+    dataset, _ = run(volumes, tmp_path / "out", volumes=True, size=8)
+    assert dataset.shape == (1, 8, 8, 8)
+    assert [id_ for (id_,) in columns(dataset, "id")] == ["a/P1/one.nii", "a/fourth.nii.gz", "b/P2/S1/third.nii"]
+    assert "not a NIfTI volume" in rejected(tmp_path / "out")["b/flat.png"]
+
+
+def test_a_missing_library_ends_the_import_in_one_line(volumes, tmp_path, monkeypatch):
+    def read_nifti(data, **options):
+        raise UserError("SRC: NIfTI needs nibabel; pip install 'raysynth[medical]'")
+
+    monkeypatch.setattr(nifti, "read_nifti", read_nifti)
+    with pytest.raises(UserError, match="needs nibabel"):
+        run(volumes, tmp_path / "out")
+
+
+def test_heads_are_cut_out_and_those_not_found_counted(tmp_path):
+    rows, columns_ = np.mgrid[:60, :80]
+    for name, side in (("a", 12), ("b", 20)):
+        (tmp_path / "source" / name).mkdir(parents=True)
+        for i in range(4):
+            ball = (np.hypot(rows - 30, columns_ - 30 - i) < side) * np.uint8(100 + i)
+            Image.fromarray(ball).save(tmp_path / "source" / name / f"{i}.png")
+    Image.new("L", (30, 30), 50).save(tmp_path / "source" / "a" / "nothing.png")
+    dataset, said = run(tmp_path / "source", tmp_path / "out", crop="head", drop_border=True)
+    assert "no head was found in 1 images" in said
+    assert dataset.source["headless"] == 1
+    assert {dataset.source["arguments"][name] for name in ("crop", "drop_border")} == {"head", True}
+    plain, _ = run(tmp_path / "source", tmp_path / "plain")
+    assert columns(plain, "pixel_hash") == columns(dataset, "pixel_hash")  # of the originals
+    images, _ = dataset.pixels()
+    assert (images[:, 0, 8, 2:14] >= 50).all()
+
+
+def test_sources_and_data_sets_may_be_in_buckets(source, bucket, tmp_path):
+    for file in source.rglob("*.png"):
+        place = locate(bucket) / "source" / file.relative_to(source).as_posix()
+        place.write_bytes(file.read_bytes())
+    here, _ = run(source, tmp_path / "out")
+    there, _ = run(f"{bucket}/source", f"{bucket}/sets/brain")
+    assert there.fingerprint == here.fingerprint == load_dataset(f"{bucket}/sets/brain").fingerprint
+    assert (there.name, there.source["path"]) == ("brain", "source")
+    with pytest.raises(UserError, match="lies inside"):
+        run(f"{bucket}/source", f"{bucket}/source/brain")
+    result = CliRunner().invoke(app, ["import", f"{bucket}/source", "--out", str(tmp_path / "2"), "--size", "16"])
+    assert result.exit_code == 0
+    assert load_dataset(tmp_path / "2").fingerprint == here.fingerprint
+
+
 def test_the_data_set_does_not_go_into_its_source(source):
     with pytest.raises(UserError, match="lies inside"):
         run(source, source / "out")
@@ -229,7 +374,7 @@ def test_batches_in_any_order_give_the_same_data_set(source, tmp_path, monkeypat
     def scattered(found, target):
         rows = np.random.default_rng(0).permutation(len(found.members))
         for part in np.array_split(rows, 7):
-            yield decode_members._decode_rows(found.path, target, found.members, {"data": part})
+            yield decode_members._decode_rows(found.reader, target, found.members, {"data": part})
 
     here, _ = run(source, tmp_path / "here")
     monkeypatch.setattr(decode_members, "SMALL_SOURCE_BYTES", 0)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from raysynth.data.sources import Source, find_images, read_member
+from raysynth.data.locations import locate
+from raysynth.data.sources import Source, find_images
 from raysynth.errors import UserError
 
 
@@ -60,7 +61,7 @@ def test_every_layout_is_found_in_folders_and_zips(layout, make, tmp_path):
 def test_members_are_read_and_keep_their_path_below_the_source(make, tmp_path):
     source = find_images(make(tmp_path / "source", "w/a/with space é.png", "w/b/2.png"))
     assert [member.path for member in source.members] == ["w/a/with space é.png", "w/b/2.png"]
-    assert read_member(source.path, source.members[0].locator) == "w/a/with space é.png".encode()
+    assert source.reader.read(source.members[0].locator) == "w/a/with space é.png".encode()
 
 
 @pytest.mark.parametrize("make", [make_folder, make_zip])
@@ -79,6 +80,26 @@ def test_misplaced_files_are_rejected_with_the_reason(make, tmp_path):
         "b/deep/2.png": "in a folder below the class folder",
         "notes.txt": "not in a class folder",
     }
+
+
+@pytest.mark.parametrize("make", [make_folder, make_zip])
+def test_medical_files_may_lie_deeper_than_their_class(make, tmp_path):
+    """Scanners write PATIENT/SERIES/NUMBER, often without a suffix, and an index called DICOMDIR."""
+    files = ["a/P1/S1/IM0001", "a/P1/S1/1.2.840.10008", "a/P1/x.dcm", "b/P2/brain.nii.gz", "b/top.dcm"]
+    others = ["DICOMDIR", "a/P1/DICOMDIR", "b/P2/thumbnail.png", "b/P2/photo.JPG"]
+    source = find_images(make(tmp_path / "source", *files, *others))
+    assert {(member.id, member.class_name, member.is_nested) for member in source.members} == {
+        (file, file[0], file != "b/top.dcm") for file in files
+    }
+    assert source.rejected == tuple((file, "in a folder below the class folder") for file in sorted(others[2:]))
+
+
+@pytest.mark.parametrize("make", [make_folder, make_zip])
+def test_patients_below_one_class_and_its_wrapper_are_no_classes(make, tmp_path):
+    source = find_images(make(tmp_path / "source", "study/a/P1/S1/1", "study/b/P2/S1/1"))
+    assert source.classes == ("a", "b")
+    source = find_images(make(tmp_path / "one", "a/scan.nii.gz", "a/P1/2.dcm"))
+    assert source.classes == ("a",)
 
 
 def test_empty_classes_are_known(tmp_path):
@@ -119,9 +140,10 @@ def test_names_that_are_not_utf8_are_shown_escaped_and_still_read(tmp_path):
     make_folder(tmp_path, "a/1.png")
     with open(os.fsencode(tmp_path) + b"/a/\xff.png", "wb") as file:
         file.write(b"content")
-    member = find_images(tmp_path).members[1]
+    source = find_images(tmp_path)
+    member = source.members[1]
     assert member.id == "a/\\xff.png"
-    assert read_member(tmp_path, member.locator) == b"content"
+    assert source.reader.read(member.locator) == b"content"
 
 
 def test_class_names_are_the_same_however_letters_are_composed(tmp_path):
@@ -160,7 +182,7 @@ def test_of_two_zip_entries_with_one_name_the_last_is_taken(tmp_path):
     source = find_images(path)
     assert len(source.members) == 2
     assert len(source.rejected) == 1
-    assert read_member(path, "a/1.png") == b"newer"
+    assert source.reader.read("a/1.png") == b"newer"
 
 
 def test_zip_folders_made_by_windows_programs_are_understood(tmp_path):
@@ -168,6 +190,25 @@ def test_zip_folders_made_by_windows_programs_are_understood(tmp_path):
         ("a/1.png", None, "a"),
         ("b/2.png", None, "b"),
     }
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_folders_and_zips_in_buckets_are_read_as_local_ones(layout, bucket, tmp_path):
+    files, expected = LAYOUTS[layout]
+    place = locate(bucket) / "my study"
+    for file in (*files, ".hidden", "__MACOSX/a/x.png"):
+        (place / "folder" / file).write_bytes(file.encode())
+    (place / "s.zip").write_bytes(make_zip(tmp_path / "s.zip", *files).read_bytes())
+    for source in (find_images(place / "folder"), find_images(place / "s.zip")):
+        assert found(source) == expected
+        assert [source.reader.read(member.locator).decode() for member in source.members] == [
+            member.path for member in source.members
+        ]
+
+
+def test_nothing_in_a_bucket_is_no_source(bucket):
+    with pytest.raises(UserError, match="no such file or folder"):
+        find_images(locate(bucket) / "nobody")
 
 
 def test_what_is_no_source_is_refused_in_one_line(tmp_path):
