@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import Any
 
 FUNCTIONS = {
+    "audit": "raysynth.data.audit.audit",
     "demo": "raysynth.demo",
     "evaluate": "raysynth.evaluation.evaluate",
     "export_images": "raysynth.data.export",

@@ -1,4 +1,4 @@
-"""`raysynth data`: make, import, look at and export data sets."""
+"""`raysynth data`: make, import, audit, look at and export data sets."""
 
 from __future__ import annotations
 
@@ -7,8 +7,18 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from raysynth.cli.audit import (
+    DEFAULT,
+    GroupDensity,
+    InvertedScore,
+    Neighbours,
+    Score,
+    Similarity,
+    audit_verb,
+    parse_rename,
+)
 from raysynth.cli.console import print_json, say, say_to_stderr
-from raysynth.errors import UserError
+from raysynth.data.audit.thresholds import Thresholds
 
 if TYPE_CHECKING:
     from raysynth.data.cropping import Crop, Fit
@@ -17,7 +27,7 @@ if TYPE_CHECKING:
     from raysynth.data.nifti import Axis
     from raysynth.data.windowing import Window
 
-app = typer.Typer(no_args_is_help=True, help="Make, import, look at and export data sets.")
+app = typer.Typer(no_args_is_help=True, help="Make, import, audit, look at and export data sets.")
 
 # Places are texts: a Path would make s3:/bucket of s3://bucket.
 Out = Annotated[
@@ -63,8 +73,8 @@ def import_(
     split: Annotated[
         str,
         typer.Option(
-            help="grouped: images of one group stay together. folders: as in SRC. "
-            "random: image by image, as the study did; leaks where SRC holds duplicates."
+            help="grouped: copies, and images of one group, stay together. folders: as in SRC. "
+            "random: image by image, as the study did; leaks where SRC holds copies."
         ),
     ] = "grouped",
     test: Annotated[
@@ -85,6 +95,29 @@ def import_(
             "Default: those that SRC gives.",
         ),
     ] = None,
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            metavar="K",
+            help="Make K data sets DIR/fold-0, DIR/fold-1, ..., each with one fold of the groups as its test split. "
+            "Default: one data set.",
+        ),
+    ] = None,
+    dedupe: Annotated[
+        bool, typer.Option("--dedupe", help="Keep one image of each group of copies, the largest. Default: off.")
+    ] = False,
+    add_to: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR",
+            help="A data set, or folder of folds, whose images come first and stay in their splits. Default: none.",
+        ),
+    ] = None,
+    score: Score = DEFAULT.score,
+    inverted_score: InvertedScore = DEFAULT.inverted_score,
+    similarity: Similarity = DEFAULT.similarity,
+    neighbours: Neighbours = DEFAULT.num_neighbours,
+    group_density: GroupDensity = DEFAULT.group_density,
     drop_border: Annotated[
         bool, typer.Option("--drop-border", help="First take uniform outer rows and columns away. Default: off.")
     ] = False,
@@ -155,11 +188,18 @@ def import_(
         group_column=group_column,
         split_column=split_column,
         root=root,
-        rename=_parse_rename(rename or []),
+        rename=parse_rename(rename or []),
+        folds=folds,
+        dedupe=dedupe,
+        add_to=add_to,
+        thresholds=Thresholds(score, inverted_score, similarity, neighbours, group_density),
         seed=seed,
         say=say_to_stderr if as_json else say,
     )
     _print_dataset(dataset, as_json)
+
+
+app.command("audit")(audit_verb)
 
 
 @app.command()
@@ -187,18 +227,6 @@ def export(
     from raysynth.data.export import export_images
 
     export_images(data, to, say=say)
-
-
-def _parse_rename(pairs: list[str]) -> dict[str, str]:
-    rename = {}
-    for pair in pairs:
-        old, equals, new = pair.partition("=")
-        if not (old and equals and new):
-            raise UserError(f"--rename {pair}: give old=new, the name of a class in SRC and its new name")
-        if old in rename:
-            raise UserError(f"--rename {pair}: {old!r} is renamed twice; give one new name")
-        rename[old] = new
-    return rename
 
 
 def _print_dataset(dataset: Dataset, as_json: bool) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any, Literal
 
 import pandas as pd
 
+from raysynth.data.audit.cross import find_copies_across
 from raysynth.data.dataset import Dataset, load_dataset
 from raysynth.data.provenance import Entry, Provenance, dataset_provenance, hashes_by_image, train_images
 from raysynth.errors import UserError
@@ -45,7 +45,7 @@ def worst(*statuses: str) -> Status:
     return max((status for status in STATUSES if status in statuses), key=STATUSES.index, default="clean")
 
 
-def find_contact(synthetic: Dataset, real: Dataset, *, find_copies: FindCopies | None = None) -> Contact:
+def find_contact(synthetic: Dataset, real: Dataset, *, find_copies: FindCopies = find_copies_across) -> Contact:
     """Whether the images of `synthetic`, or those that its maker was trained on, touch the test split of `real`."""
     origin = dataset_provenance(synthetic)
     contact = provenance_contact(train_images(synthetic, "own") + origin, real, find_copies=find_copies)
@@ -59,7 +59,7 @@ def provenance_contact(
     real: Dataset,
     *,
     splits: Sequence[str] = ("test",),
-    find_copies: FindCopies | None = None,
+    find_copies: FindCopies = find_copies_across,
 ) -> Contact:
     """Whether what a model was trained on touches one of the `splits` of `real`.
 
@@ -67,7 +67,6 @@ def provenance_contact(
     hashes of the images; and, where the data set is still in its place, `find_copies` (near and mirrored copies, by
     the audit). What one of them cannot follow is unknown, not clean.
     """
-    find_copies = find_copies or audit_search()
     held_out = {split: hashes_by_image(real, split) for split in HELD_OUT}
     found = [_follow(entry, provenance.hashes, real, held_out, splits, find_copies) for entry in provenance.entries]
     touched: set[str] = set().union(*(ids for _, ids in found))
@@ -83,24 +82,13 @@ def provenance_contact(
     )
 
 
-def audit_search() -> FindCopies | None:
-    """The audit's search for copies across data sets; None in a package without it."""
-    try:
-        search: FindCopies = import_module("raysynth.data.audit.cross").find_copies_across
-    except ModuleNotFoundError as error:
-        if not str(error.name).startswith("raysynth.data.audit"):
-            raise
-        return None
-    return search
-
-
 def _follow(
     entry: Entry,
     hashes: Mapping[str, frozenset[str]],
     real: Dataset,
     held_out: Mapping[str, Mapping[str, frozenset[str]]],
     splits: Sequence[str],
-    find_copies: FindCopies | None,
+    find_copies: FindCopies,
 ) -> tuple[Entry, set[str]]:
     """An entry with what was found on it, and the ids of the held-out images that it touches."""
     images = {"own": "its own images"}.get(entry["role"], f"its {entry['role']} images ({entry['name']})")
@@ -120,16 +108,16 @@ def _follow(
         return _entry(entry, "unknown", f"{images} are neither at {entry['path']} nor kept as hashes"), set()
     touched = {id_ for images_ in held_out.values() for id_, found in images_.items() if not found.isdisjoint(known)}
     drawn = source is not None and source.kind == "synthetic"  # what they were drawn from has entries of its own
-    if source is not None and not drawn and find_copies is not None:
+    if source is not None and not drawn:
         touched |= set(find_copies(source, real, splits_a=tuple(entry["splits"]), splits_b=HELD_OUT)["id_b"])
 
     numbers = {split: len(touched & images_.keys()) for split, images_ in held_out.items()}
     counts = [f"{numbers[split]} of {len(held_out[split])} {split} images" for split in splits if numbers[split]]
     if counts:
         return _entry(entry, "touches", f"{' and '.join(counts)} have a copy among {images}", numbers), touched
-    if not drawn and (source is None or find_copies is None):
-        reason = f"are no longer at {entry['path']}" if source is None else "were compared by their hashes only"
-        return _entry(entry, "unknown", f"{images} {reason}, so near copies may be among them", numbers), touched
+    if source is None:
+        reason = f"are no longer at {entry['path']}, so near copies may be among them"
+        return _entry(entry, "unknown", f"{images} {reason}", numbers), touched
     return _entry(entry, "clean", f"{images} hold no copy", numbers), touched
 
 

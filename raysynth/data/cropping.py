@@ -126,7 +126,7 @@ def fit_picture(picture: Image.Image, size: int, fit: Fit) -> Image.Image:
 
 
 def fit_volume(volume: np.ndarray, size: int, fit: Fit) -> np.ndarray:
-    """A volume (D, H, W) uint8 as a cube of `size` voxels, like `fit_picture`: by voxels, not by millimetres."""
+    """A volume (D, H, W) uint8 of cubic voxels as a cube of `size` voxels, like `fit_picture`."""
     if fit == "crop":
         side = min(volume.shape)
         volume = volume[tuple(slice((length - side) // 2, (length - side) // 2 + side) for length in volume.shape)]

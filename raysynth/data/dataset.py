@@ -25,10 +25,11 @@ import pyarrow.dataset
 import pyarrow.parquet as pq
 from PIL import Image
 
+from raysynth.data.leakage import Leakage, find_leakage
 from raysynth.data.locations import BucketPath, Location, arrow_path, explaining, locate, naming, upload_folder
 from raysynth.errors import UserError
 
-FORMAT = 1
+FORMAT = 2
 SPLITS = ("train", "validation", "test")
 THUMBNAIL_SIZE = 64
 ROWS_PER_SHARD = 4096
@@ -39,10 +40,12 @@ COLUMNS: dict[str, pa.DataType] = {
     "id": pa.string(),
     "label": pa.int64(),
     "split": pa.string(),
+    "fold": pa.int64(),
     "group": pa.string(),
     "source_group": pa.string(),
     "pixel_hash": pa.string(),
     "source_path": pa.string(),
+    "source_split": pa.string(),
     "source_width": pa.int64(),
     "source_height": pa.int64(),
     "source_format": pa.string(),
@@ -51,24 +54,12 @@ COLUMNS: dict[str, pa.DataType] = {
 
 
 @dataclass(frozen=True)
-class Leakage:
-    """Whether pixel-identical images stand in different splits: `clean`, `leaky` or `unknown`.
-
-    `num_test` and `num_validation` count the images of that split with a twin in another split that is trained on.
-    """
-
-    status: Literal["clean", "leaky", "unknown"]
-    detail: str = ""
-    num_test: int = 0
-    num_validation: int = 0
-
-
-@dataclass(frozen=True)
 class Dataset:
     """What `dataset.json` says, and the way to the images beside it.
 
     `shape` is (C, H, W); `counts` is split -> class -> number of images; `provenance` is what made a synthetic
-    set (run, config, fingerprint of its training data) and None for real images.
+    set (run, config, fingerprint of its training data) and None for real images; `audit` is the summary of what the
+    import found (the rest is in the folder `audit`), None where nothing was imported.
     """
 
     path: Location
@@ -81,6 +72,7 @@ class Dataset:
     source: dict[str, Any] = field(default_factory=dict)
     leakage: Leakage = Leakage("unknown")
     provenance: dict[str, Any] | None = None
+    audit: dict[str, Any] | None = None
     software: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -146,6 +138,7 @@ def _load(path: Location, option: str) -> Dataset:
             source=content["source"],
             leakage=Leakage(**content["leakage"]),
             provenance=content["provenance"],
+            audit=content["audit"],
             software=content["software"],
         )
     except (ValueError, KeyError, TypeError) as error:
@@ -165,6 +158,7 @@ def write_dataset(
     columns: Mapping[str, Sequence[Any] | np.ndarray],
     source: dict[str, Any],
     provenance: dict[str, Any] | None = None,
+    audit: dict[str, Any] | None = None,
     leakage_detail: str = "",
     extra_files: Mapping[str, str] | Callable[[Path], None] | None = None,
 ) -> Dataset:
@@ -172,7 +166,7 @@ def write_dataset(
 
     `images` is (N, C, H, W) uint8. `columns` holds `id`, `label` and `split`; the others are optional. `thumbnail`
     (N, 64, 64) and with it `pixel_hash` should be those of the original where there is one (default: of `images`);
-    `group` defaults to the pixel hash. Counts, fingerprint and the leakage status are computed here.
+    `group` defaults to the pixel hash. Counts, fingerprint and the leakage status are computed here; `audit` is kept.
     `extra_files` (name -> text, e.g. `rejected.csv`) is put beside `dataset.json`; a callable is given the folder.
     """
     path = locate(path)
@@ -212,8 +206,9 @@ def write_dataset(
         counts=counts,
         fingerprint=_fingerprint(images, labels, list(splits), list(rows["id"]), classes),
         source=source,
-        leakage=find_leakage(hashes, list(splits), leakage_detail),
+        leakage=find_leakage(rows["group"], list(splits), [classes[label] for label in labels], leakage_detail),
         provenance=provenance,
+        audit=audit,
         software={package: version(package) for package in ("raysynth", "pyarrow", "pillow", "numpy")},
     )
     with_folder(path, partial(_write_files, dataset, table, extra_files))
@@ -302,18 +297,6 @@ def thumbnail(image: np.ndarray) -> np.ndarray:
 def hash_pixels(grey: np.ndarray) -> str:
     """Hash of decoded grey pixels: equal for images that are identical to the pixel."""
     return hashlib.blake2b(np.ascontiguousarray(grey).tobytes(), digest_size=16).hexdigest()
-
-
-def find_leakage(hashes: Sequence[str], splits: Sequence[str], detail: str = "") -> Leakage:
-    """Count validation and test images with a pixel-identical twin in an earlier split (train, validation)."""
-    members = {split: {h for h, s in zip(hashes, splits, strict=True) if s == split} for split in SPLITS}
-    in_train, seen = members["train"], members["train"] | members["validation"]
-    num_test = sum(1 for h, s in zip(hashes, splits, strict=True) if s == "test" and h in seen)
-    num_validation = sum(1 for h, s in zip(hashes, splits, strict=True) if s == "validation" and h in in_train)
-    if num_test or num_validation:
-        found = f"{num_test} test and {num_validation} validation images have a pixel-identical twin in another split"
-        return Leakage("leaky", f"{found}; {detail}" if detail else found, num_test, num_validation)
-    return Leakage("clean", detail or "no pixel-identical images in different splits")
 
 
 def _fingerprint(

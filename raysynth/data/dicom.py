@@ -62,7 +62,8 @@ def read_dicom(data: bytes, *, window: Window) -> list[Frame]:
     Grey: stored values through the modality LUT or rescale slope and intercept, then a window, then MONOCHROME1
     turned round so that more is brighter; padding is black. Window "auto": the file's VOI LUT, else the first of its
     windows, else, and with "percentile" always, the 1st to 99th percentile of the values in all frames of this file
-    that are not padding. Raises RejectedImage with the reason, and UserError where pydicom is missing.
+    that are not padding. Frames of one grey value or colour, such as the empty slices at the ends of a volume, are
+    left out. Raises RejectedImage with the reason, also where no frame remains, and UserError where pydicom is missing.
     """
     require_pydicom()
     import pydicom
@@ -73,10 +74,14 @@ def read_dicom(data: bytes, *, window: Window) -> list[Frame]:
             warnings.simplefilter("ignore")
             _refuse_to_inflate_without_end(data)
             file = pydicom.dcmread(io.BytesIO(data), force=True)
-            frames = list(_read_frames(file, window))
+            frames = [(index, pixels) for index, pixels in enumerate(_read_frames(file, window)) if _varies(pixels)]
+            if not frames:
+                is_hidden = window == "auto" and any(_varies(pixels) for pixels in _read_frames(file, "percentile"))
+                where = "in the file's own window; --window percentile shows more" if is_hidden else "all over"
+                raise RejectedImage(f"one grey value {where}")
             # Whoever it is, the frames of one file show the same person.
             group = group_of(file) or (_pseudonym("file", data) if len(frames) > 1 else None)
-            return [Frame(pixels, group, "DICOM", index) for index, pixels in enumerate(frames)]
+            return [Frame(pixels, group, "DICOM", index) for index, pixels in frames]
     except RejectedImage:
         raise
     except Exception as error:  # broken files raise nearly anything; the text might quote the patient's data
@@ -112,6 +117,11 @@ def _read_frames(file: Dataset, window: Window) -> Iterator[np.ndarray]:
         white = 2.0**file.BitsStored - 1
         for pixels in stored:
             yield to_uint8(np.clip(pixels / white, 0.0, 1.0))
+
+
+def _varies(pixels: np.ndarray) -> bool:
+    """Whether there is anything to see in a picture (H, W) or (H, W, 3)."""
+    return bool(np.ptp(pixels, axis=(0, 1)).any())
 
 
 def _through_palette(file: Dataset, pixels: np.ndarray) -> np.ndarray:

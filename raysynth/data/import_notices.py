@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 MAX_EXAMPLES = 5
+MAX_HIDDEN = 20
 Say = Callable[[str], None]
 
 
@@ -27,30 +28,10 @@ def say_oddities(has_more_frames: np.ndarray, is_headless: np.ndarray, say: Say)
         say(f"notice: no head was found in {num} images, which were taken whole (--crop head)")
 
 
-def say_duplicates(paths: Sequence[str], hashes: Sequence[str], labels: Sequence[int], say: Say) -> None:
-    """Pixel-identical images, and those of them that stand in different classes."""
-    twins: dict[str, list[int]] = {}
-    for row, pixel_hash in enumerate(hashes):
-        twins.setdefault(pixel_hash, []).append(row)
-    if num_copies := len(hashes) - len(twins):
-        say(f"notice: {num_copies} images are pixel-identical copies of others ({len(twins)} are distinct)")
-    conflicts = [rows for rows in twins.values() if len({labels[row] for row in rows}) > 1]
-    if conflicts:
-        num = sum(map(len, conflicts))
-        say(f"notice: {num} pixel-identical images stand in different classes ({len(conflicts)} groups); all kept:")
-        for rows in conflicts[:MAX_EXAMPLES]:
-            say(f"  {' = '.join(paths[row] for row in rows)}")
-        if len(conflicts) > MAX_EXAMPLES:
-            say(f"  and {len(conflicts) - MAX_EXAMPLES} groups more")
-
-
-def say_missing_classes(
-    parts: np.ndarray, labels: Sequence[int], classes: Sequence[str], test: float, validation: float, say: Say
-) -> None:
+def say_missing_classes(parts: np.ndarray, class_names: np.ndarray, test: float, validation: float, say: Say) -> None:
     """Classes too small to be in every split that was asked for."""
     for split, share in (("train", 1.0), ("validation", validation), ("test", test)):
-        present = {label for label, part in zip(labels, parts, strict=True) if part == split}
-        missing = [name for label, name in enumerate(classes) if label not in present]
+        missing = sorted(set(class_names) - set(class_names[parts == split]))
         if share > 0 and missing:
             shown = ", ".join(map(repr, missing[:MAX_EXAMPLES]))
             say(f"notice: no {split} image of {shown}: too few distinct images, or the source's folders have none")
@@ -60,3 +41,14 @@ def say_rejected(rejected: Sequence[tuple[str, str]], say: Say) -> None:
     """The commonest reasons for which files were turned away."""
     for reason, count in Counter(reason for _, reason in rejected).most_common(MAX_EXAMPLES):
         say(f"  rejected {count}: {reason}")
+
+
+def say_hidden_paths(rejected: Sequence[tuple[str, str]], kept: Sequence[tuple[str, str]], say: Say) -> None:
+    """Which rejected files (path, reason) are those that are `kept` under another name; the data set doesn't tell."""
+    hidden = [(name, path) for (path, _), (name, _) in zip(rejected, kept, strict=True) if name != path]
+    if hidden:
+        say("notice: paths of DICOM may name patients; rejected.csv has hashes instead, and only these lines tell:")
+        for name, path in hidden[:MAX_HIDDEN]:
+            say(f"  {name} = {path}")
+        if len(hidden) > MAX_HIDDEN:
+            say(f"  and {len(hidden) - MAX_HIDDEN} more")

@@ -53,6 +53,15 @@ def check_shares(split: str, test: float, validation: float) -> None:
         raise UserError(f"--test {test} --validation {validation}: leave nothing to train on; choose smaller shares")
 
 
+def check_folds(folds: int | None, split: str, add_to: object) -> None:
+    """Raises UserError where folds, or images that are there already, cannot go with the way to split."""
+    if folds is not None and folds < 2:
+        raise UserError(f"--folds {folds}: give at least 2")
+    for option, value in (("--folds", folds), ("--add-to", add_to)):
+        if value is not None and split != "grouped":
+            raise UserError(f"{option} {value}: goes with --split grouped only, not with {split}")
+
+
 def check_apart(src: Location, out: Location) -> None:
     """Raises UserError where the data set would lie in the folder that it is made of."""
     same_kind = isinstance(src, Path) == isinstance(out, Path)

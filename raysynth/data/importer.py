@@ -7,17 +7,24 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from raysynth.data import kaggle, splits
+from raysynth.data import kaggle
+from raysynth.data.arrangement import Arrangement, Plan, arrange
+from raysynth.data.audit.audit import Audit, audit_subject, search
+from raysynth.data.audit.subject import Subject
+from raysynth.data.audit.summary import short_lines
+from raysynth.data.audit.thresholds import Thresholds
+from raysynth.data.base import Joined, check_same_folds, load_base
 from raysynth.data.cropping import Crop, Fit
 from raysynth.data.dataset import Dataset, hash_pixels, refuse_existing, write_dataset
 from raysynth.data.decode import Target
 from raysynth.data.decode_members import decode_members
 from raysynth.data.import_notices import (
     say_dropped_classes,
-    say_duplicates,
+    say_hidden_paths,
     say_missing_classes,
     say_oddities,
     say_rejected,
@@ -25,6 +32,7 @@ from raysynth.data.import_notices import (
 from raysynth.data.import_options import (
     Split,
     check_apart,
+    check_folds,
     check_shares,
     check_split_folders,
     check_target,
@@ -32,10 +40,11 @@ from raysynth.data.import_options import (
 )
 from raysynth.data.locations import BucketPath, Location, locate, naming
 from raysynth.data.nifti import Axis
+from raysynth.data.private_paths import private_names, private_rejected
 from raysynth.data.sources import Source, find_images
 from raysynth.data.table_files import is_table
 from raysynth.data.tables import Columns, find_rows
-from raysynth.data.user_groups import merge_groups, with_groups
+from raysynth.data.user_groups import with_groups
 from raysynth.data.windowing import Window
 from raysynth.errors import UserError
 
@@ -67,6 +76,10 @@ def import_images(
     split_column: str | None = None,
     root: Place | None = None,
     rename: Mapping[str, str] | None = None,
+    folds: int | None = None,
+    dedupe: bool = False,
+    add_to: Place | None = None,
+    thresholds: Thresholds | None = None,
     seed: int = 0,
     say: Say = print,
 ) -> Dataset:
@@ -80,7 +93,14 @@ def import_images(
     `test` and `validation` are shares of all images; with `split="folders"` the source's own folders are kept and
     `validation`, where there is no such folder, is a share of its training images. `rename` (old -> new) renames
     classes or merges them. Files that are not taken are listed in `rejected.csv` in the data set with the reason.
-    Classes without an image are dropped. Raises UserError for what the user can mend.
+    Classes without an image are dropped.
+
+    The images are audited (`thresholds` say what a copy is), and a `grouped` split never separates copies. `folds`
+    makes K data sets, `out/fold-0` and so on, each with one fold as its test split; the first is returned. `dedupe`
+    keeps the largest original of every group of copies. `add_to` is a data set (or a folder of folds) whose images come
+    first and keep their splits; a new image that would join groups of two splits is rejected.
+
+    Raises UserError for what the user can mend.
     """
     out, rename = locate(out), dict(rename or {})
     target = Target(
@@ -95,9 +115,15 @@ def import_images(
         window=window,
     )
     columns = Columns(path=path_column, bytes=bytes_column, label=label_column, group=group_column, split=split_column)
+    thresholds = thresholds or Thresholds()
+    thresholds.check()
     check_target(target)
     check_shares(split, test, validation)
+    check_folds(folds, split, add_to)
     refuse_existing(out)
+    base = None if add_to is None else load_base(locate(add_to), target)
+    if base is not None and base.num_folds is not None:
+        folds = check_same_folds(folds, base.num_folds)
     with naming("SRC"):
         source = _open(src, out, columns, root, say)
     if groups is not None:
@@ -118,31 +144,44 @@ def import_images(
         example = f", e.g. {rejected[0][0]}: {rejected[0][1]}" if rejected else ""
         raise UserError(f"SRC {src}: not one of {num_files} files could be read as an image{example}")
     members = [source.members[member] for member in rows["member"]]
-    ids = _name_images(source, rows)
-    classes = sorted({class_of[member.class_name] for member in members})
-    labels = [classes.index(class_of[member.class_name]) for member in members]
-    say_dropped_classes(class_of.values(), classes, say)
     say_oddities(rows["has_more_frames"], rows["is_headless"], say)
+    names = private_names(members, list(rows["format"]), list(rows["group"]))
+    found_at, rejected = rejected, private_rejected(rejected, source, list(rows["format"]))
+    say_hidden_paths(found_at, rejected, say)
 
-    hashes = [hash_pixels(grey) for grey in rows["thumbnail"]]
-    source_groups = [member.group or group or None for member, group in zip(members, rows["group"], strict=True)]
-    say_duplicates([member.path for member in members], hashes, labels, say)
     # What must not be separated: copies, and what the user or the files' headers say belongs together.
-    image_groups = merge_groups(hashes, source_groups)
-    if split == "random":
-        parts = splits.random(len(members), test=test, validation=validation, seed=seed)
-    elif split == "folders":
-        parts = splits.folders(
-            [member.split or "train" for member in members],
-            image_groups,
-            labels,
-            has_validation="validation" in source.split_folders.values(),
-            validation=validation,
-            seed=seed,
-        )
-    else:
-        parts = splits.grouped(image_groups, labels, test=test, validation=validation, seed=seed)
-    say_missing_classes(parts, labels, classes, test, validation, say)
+    new = Subject(
+        name=out.resolve().name,
+        ids=_number_frames(names, rows),
+        paths=[member.path if name == member.id else name for member, name in zip(members, names, strict=True)],
+        classes=np.array([class_of[member.class_name] for member in members], dtype=object),
+        splits=np.full(len(members), "train", dtype=object),
+        groups=[""] * len(members),
+        hashes=[hash_pixels(grey) for grey in rows["thumbnail"]],
+        thumbnails=rows["thumbnail"],
+        source_splits=[member.split for member in members],
+        source_groups=[member.group or group or None for member, group in zip(members, rows["group"], strict=True)],
+        widths=rows["width"].tolist(),
+        heights=rows["height"].tolist(),
+        formats=list(rows["format"]),
+        images=rows["image"],
+    )
+    joined = Joined.make(base, new)
+    rejected += joined.rejected
+    copies = search([joined.subject], thresholds=thresholds, say=say)
+    plan = Plan(split=split, test=test, validation=validation, num_folds=folds, dedupe=dedupe, seed=seed)
+    arranged = arrange(
+        joined.subject,
+        copies,
+        plan,
+        thresholds=thresholds,
+        keep=joined.keep,
+        keep_folds=joined.keep_folds,
+        has_validation="validation" in source.split_folders.values(),
+    )
+    rejected += arranged.rejected
+    classes = sorted(set(arranged.subject.classes))
+    say_dropped_classes(class_of.values(), classes, say)
 
     arguments = {
         **asdict(target),
@@ -153,40 +192,78 @@ def import_images(
         **{f"{name}_column": column for name, column in asdict(columns).items()},
         "root": root if root is None else locate(root).name,
         "rename": rename,
+        "folds": folds,
+        "dedupe": dedupe,
+        "add_to": None if base is None else {"name": base.name, "fingerprint": base.fingerprint},
+        "thresholds": asdict(thresholds),
         "seed": seed,
     }
-    dataset = write_dataset(
+    origin = {
+        "path": src if _is_of_kaggle(src) else source.path.resolve().name,
+        "arguments": arguments,
+        "rejected": len(rejected),
+        "headless": int(np.sum(rows["is_headless"])),
+    }
+    datasets = []
+    for fold, parts in enumerate(arranged.parts):
+        place = out if folds is None else out / f"fold-{fold}"
+        say_missing_classes(parts, arranged.subject.classes, test if folds is None else 1 / folds, validation, say)
+        subject = arranged.subject.with_splits(parts)
+        found = audit_subject(subject, thresholds=thresholds, copies=arranged.copies, say=say)
+        datasets.append(_write(place, subject, arranged, classes, origin, rejected, found))
+        if fold == 0:
+            for line in short_lines(found.content):
+                say(line)
+    num_images = len(arranged.subject)
+    added = "" if base is None else f" ({num_images - base.num_images} new)"
+    listed = f" (see {datasets[0].path / 'rejected.csv'})" if rejected else ""
+    say(f"{num_images} images imported{added}, {len(rejected)} files rejected{listed}")
+    say_rejected(rejected, say)
+    return datasets[0]
+
+
+def _write(
+    out: Location,
+    subject: Subject,
+    arranged: Arrangement,
+    classes: Sequence[str],
+    origin: dict[str, Any],
+    rejected: Sequence[tuple[str, str]],
+    found: Audit,
+) -> Dataset:
+    """The data set with what was rejected and found."""
+
+    def write_beside(folder: Path) -> None:
+        (folder / "rejected.csv").write_text(_as_csv(rejected), encoding="utf-8")
+        found.write(folder / "audit")
+
+    assert subject.images is not None
+    return write_dataset(
         out,
-        name=out.resolve().name,
+        name=subject.name if arranged.fold_of is None else f"{subject.name}-{out.name}",
         kind="real",
         classes=classes,
-        images=rows["image"],
+        images=subject.images,
         columns={
-            "id": ids,
-            "label": labels,
-            "split": list(parts),
-            "group": image_groups,
-            "source_group": source_groups,
-            "pixel_hash": hashes,
-            "thumbnail": rows["thumbnail"],
-            "source_path": [member.path for member in members],
-            "source_width": rows["width"],
-            "source_height": rows["height"],
-            "source_format": list(rows["format"]),
+            "id": subject.ids,
+            "label": [classes.index(name) for name in subject.classes],
+            "split": list(subject.splits),
+            "fold": [None] * len(subject) if arranged.fold_of is None else arranged.fold_of.tolist(),
+            "group": subject.groups,
+            "source_group": subject.source_groups,
+            "pixel_hash": subject.hashes,
+            "thumbnail": subject.thumbnails,
+            "source_path": subject.paths,
+            "source_split": subject.source_splits,
+            "source_width": subject.widths,
+            "source_height": subject.heights,
+            "source_format": subject.formats,
         },
-        source={
-            "path": src if _is_of_kaggle(src) else source.path.resolve().name,
-            "arguments": arguments,
-            "rejected": len(rejected),
-            "duplicates": len(hashes) - len(set(hashes)),
-            "headless": int(np.sum(rows["is_headless"])),
-        },
-        extra_files={"rejected.csv": _as_csv(rejected)},
+        source=origin,
+        audit=found.summary(),
+        leakage_detail="no copies, and no images of one group, in different splits",
+        extra_files=write_beside,
     )
-    taken = f"{dataset.num_images()} images imported"
-    say(f"{taken}, {len(rejected)} files rejected" + (f" (see {out / 'rejected.csv'})" if rejected else ""))
-    say_rejected(rejected, say)
-    return dataset
 
 
 def _open(src: Place, out: Location, columns: Columns, root: Place | None, say: Say) -> Source:
@@ -215,12 +292,12 @@ def _leave_out_unsplit(source: Source) -> Source:
     return replace(source, members=members, rejected=tuple(sorted([*source.rejected, *unsplit])))
 
 
-def _name_images(source: Source, rows: Mapping[str, np.ndarray]) -> list[str]:
-    """The member's id, with the number of the frame where the member gave more than one image."""
-    num_images = np.bincount(rows["member"], minlength=len(source.members))
+def _number_frames(names: Sequence[str], rows: Mapping[str, np.ndarray]) -> list[str]:
+    """The member's name, with the number of the frame where the member gave more than one image."""
+    num_images = np.bincount(rows["member"])
     return [
-        source.members[member].id + (f"#{frame:04d}" if num_images[member] > 1 else "")
-        for member, frame in zip(rows["member"], rows["frame"], strict=True)
+        name + (f"#{frame:04d}" if num_images[member] > 1 else "")
+        for name, member, frame in zip(names, rows["member"], rows["frame"], strict=True)
     ]
 
 

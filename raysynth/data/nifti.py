@@ -1,4 +1,4 @@
-"""NIfTI volumes as 8-bit slices or as one 8-bit cube, the patient lying the same way in each.
+"""NIfTI volumes as 8-bit slices or whole, of cubic voxels, the patient lying the same way in each.
 
 However a volume is stored, it is turned to RAS+ (voxel indices grow towards the patient's right, anterior and superior
 side) by its own affine: flips and swaps of axes, no rotation by less than 90 degrees. Pictures follow the convention of
@@ -30,7 +30,7 @@ Axis = Literal["axial", "coronal", "sagittal"]
 AXES: tuple[Axis, ...] = ("axial", "coronal", "sagittal")
 
 MAX_BYTES = 2 * 2**30  # of a volume as float32, of what is unpacked to get at it, and of what is made of it
-MAX_SIDE = 512  # of a cube, in voxels
+MAX_SIDE = 512  # of a whole volume, in voxels
 MAX_HEADER_BYTES = 540  # NIfTI-2; NIfTI-1 has 348
 GZIP = b"\x1f\x8b"
 # The axes of a RAS+ volume that become slices, rows and columns; rows and columns then run backwards.
@@ -50,10 +50,10 @@ def read_nifti(data: bytes, *, axis: Axis, every: int, volumes: bool, group: str
 
     Values are scaled by the header's slope and intercept, then by one window for the whole volume: the 1st to 99th
     percentile of the voxels that are not background (see `find_background`), which is black. Slices (H, W) of unequal
-    spacing are stretched to square pixels of the finer one; slices of background alone are left out, and `index` is
-    the number of the slice in the volume. A volume (S, S, S) has cubic voxels and is centred in black; its first axis
-    counts the slices along `axis`. Of several volumes in one file (4-D) the first is taken. Raises RejectedImage with
-    the reason, and UserError where nibabel is missing.
+    spacing are stretched to square pixels of the finer one; slices of background alone or of one grey value are left
+    out, and `index` is the number of the slice in the volume. A volume (D, H, W) has cubic voxels of the finest
+    spacing, no more than 512 a side, unpadded; its first axis counts the slices along `axis`. Of several volumes
+    in one file (4-D) the first is taken. Raises RejectedImage with the reason, and UserError where nibabel is missing.
     """
     require_nibabel()
     from nibabel.imageglobals import LoggingOutputSuppressor
@@ -66,17 +66,22 @@ def read_nifti(data: bytes, *, axis: Axis, every: int, volumes: bool, group: str
             window = percentile_window(voxels[~background])
             step = 1 if volumes else every
             numbers = [number for number in range(0, len(voxels), step) if volumes or not background[number].all()]
+            where = "" if step == 1 else f" (--every {step})"
             if background.all() or not numbers:
-                raise RejectedImage(f"nothing but background{'' if step == 1 else f' in every {step}th slice'}")
+                raise RejectedImage(f"nothing but background{where}")
             # One by one: the whole volume as float64 would be gigabytes.
-            slices = [to_uint8(np.where(background[i], 0.0, stretch(voxels[i], *window))) for i in numbers]
+            planes = np.stack([to_uint8(np.where(background[i], 0.0, stretch(voxels[i], *window))) for i in numbers])
+            varies = np.ptp(planes) > 0 if volumes else np.ptp(planes, axis=(1, 2)) > 0
+            if not varies.any():
+                raise RejectedImage(f"nothing but background and one value, as in a mask{where}")
             if volumes:
-                return [Frame(_to_cube(np.stack(slices), spacing), group, "NIfTI", 0)]
+                return [Frame(_to_cubic_voxels(planes, spacing), group, "NIfTI", 0)]
             height, width = (
-                round(num * size / min(spacing[1:])) for num, size in zip(slices[0].shape, spacing[1:], strict=True)
+                round(num * size / min(spacing[1:])) for num, size in zip(planes.shape[1:], spacing[1:], strict=True)
             )
-            pictures = resize_planes(np.stack(slices), height, width)
-            return [Frame(picture, group, "NIfTI", number) for number, picture in zip(numbers, pictures, strict=True)]
+            pictures = resize_planes(planes[varies], height, width)
+            kept = np.array(numbers)[varies].tolist()
+            return [Frame(picture, group, "NIfTI", number) for number, picture in zip(kept, pictures, strict=True)]
     except RejectedImage:
         raise
     except Exception as error:  # broken files raise nearly anything; the import goes on
@@ -110,15 +115,13 @@ def resize_planes(planes: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.stack([np.asarray(Image.fromarray(plane).resize((width, height), bilinear)) for plane in planes])
 
 
-def _to_cube(volume: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
-    """(D, H, W) uint8 with cubic voxels of the finest spacing, at most MAX_SIDE of them a side, centred in a cube."""
+def _to_cubic_voxels(volume: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
+    """(D, H, W) uint8 with cubic voxels of the finest spacing, at most MAX_SIDE of them a side."""
     extents = [num * size for num, size in zip(volume.shape, spacing, strict=True)]
     voxel_size = max(min(spacing), max(extents) / MAX_SIDE)
     depth, height, width = (max(1, round(extent / voxel_size)) for extent in extents)
     volume = resize_planes(volume, height, width)
-    volume = resize_planes(volume.swapaxes(0, 1), depth, width).swapaxes(0, 1)
-    missing = [max(volume.shape) - num for num in volume.shape]
-    return np.pad(volume, [(num // 2, num - num // 2) for num in missing])
+    return np.ascontiguousarray(resize_planes(volume.swapaxes(0, 1), depth, width).swapaxes(0, 1))
 
 
 def _load(data: bytes, axis: Axis) -> tuple[np.ndarray, tuple[float, ...]]:

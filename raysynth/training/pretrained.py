@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from raysynth.data.audit.cross import find_copies_across
 from raysynth.data.contact import Contact, FindCopies, provenance_contact
 from raysynth.data.dataset import Dataset
 from raysynth.data.provenance import Provenance, inherit
@@ -24,7 +25,7 @@ def check_pretrained(
     dataset: Dataset,
     *,
     allow_leakage: bool = False,
-    find_copies: FindCopies | None = None,
+    find_copies: FindCopies = find_copies_across,
     say: Callable[[str], None] = print,
 ) -> Contact | None:
     """How the pre-trained run of a config touches the validation and test split of `dataset`; None without one.

@@ -23,6 +23,7 @@ QUERY_VIEWS = (0, 1)  # full, head: an "inner" view need only be found, its imag
 FIT_SAMPLE = 8192
 EXACT_SEARCH_ROWS = 8192  # up to here all are compared, which is as fast as an index
 NUM_PROBES = 24
+MIN_ROWS_PER_LIST = 39  # fewer, and faiss warns that its clusters rest on too little
 SIGNS = (1, -1)
 
 
@@ -60,7 +61,7 @@ class EmbeddingIndex:
         if len(rows) <= EXACT_SEARCH_ROWS:
             self.index = faiss.IndexFlatIP(rows.shape[1])
         else:
-            num_lists = int(4 * np.sqrt(len(rows)))
+            num_lists = int(min(4 * np.sqrt(len(rows)), len(rows) / MIN_ROWS_PER_LIST))
             quantizer = faiss.IndexFlatIP(rows.shape[1])
             self.index = faiss.IndexIVFScalarQuantizer(
                 quantizer, rows.shape[1], num_lists, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT

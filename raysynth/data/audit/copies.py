@@ -7,7 +7,6 @@ compared with one another, so that the result is every pair and not a spanning s
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -22,30 +21,14 @@ from raysynth.data.audit.appearance import embed
 from raysynth.data.audit.batches import Run, run_here
 from raysynth.data.audit.candidates import Candidates, EmbeddingIndex, first_maps
 from raysynth.data.audit.relations import describe
+from raysynth.data.audit.thresholds import Thresholds
 
 BATCH_SIZE = 256
+BLANK_DEVIATION = 1.0  # of grey values
 MAX_GUESSES = 3  # first alignments that are tried for one pair, the most similar first
 MAX_COMPARED_COMPONENT = 400  # members of one component that are all compared with one another
+MIN_TOLD = 1000  # pictures whose search takes a while
 MAX_LISTED_TWINS = 300  # of more identical images (blank ones, say) only the pairs with the first are listed
-
-
-@dataclass(frozen=True)
-class Thresholds:
-    """What counts as a copy.
-
-    `score`: least correlation of local contrast after alignment. `inverted_score`: the same for inverted copies.
-    `similarity`: least cosine similarity of whitened embeddings for a pair to be looked at. `num_neighbours`: how
-    many neighbours an image asks for in each of its orientations.
-    """
-
-    score: float = 0.85
-    inverted_score: float = 0.9
-    similarity: float = 0.6
-    num_neighbours: int = 5
-
-    def accept(self, score: np.ndarray) -> np.ndarray:
-        """Whether each score (N,), negative for inverted images, is that of a copy."""
-        return np.where(score >= 0.0, score >= self.score, -score >= self.inverted_score)
 
 
 def find_copies(
@@ -64,16 +47,21 @@ def find_copies(
     maps a function over batches, in this process or with Ray Data.
     """
     thresholds = thresholds or Thresholds()
-    _, first, picture_of = np.unique(np.asarray(hashes), return_index=True, return_inverse=True)
-    pictures = thumbnails[first]
-    matters = np.ones(len(first), dtype=bool)
-    if wanted is not None:
-        matters = np.bincount(picture_of, weights=wanted, minlength=len(first)) > 0
-    found = _find_near(pictures, matters, thresholds, run, say)
-    pairs = _expand(found, picture_of)
-    if wanted is not None:
-        pairs = pairs[wanted[pairs["a"].to_numpy()] | wanted[pairs["b"].to_numpy()]]
+    rows = np.flatnonzero(~is_blank(thumbnails))  # one blank picture is like another, and a copy of none
+    if not len(rows):
+        return _as_table(np.zeros((0, 2), dtype=np.int64), np.zeros((0, 2, 3)), np.zeros(0))
+    _, first, picture_of = np.unique(np.asarray(hashes)[rows], return_index=True, return_inverse=True)
+    is_wanted = np.ones(len(rows), dtype=bool) if wanted is None else wanted[rows]
+    matters = np.bincount(picture_of, weights=is_wanted, minlength=len(first)) > 0
+    pairs = _expand(_find_near(thumbnails[rows[first]], matters, thresholds, run, say), picture_of)
+    pairs = pairs[is_wanted[pairs["a"].to_numpy()] | is_wanted[pairs["b"].to_numpy()]]
+    pairs = pairs.assign(a=rows[pairs["a"].to_numpy()], b=rows[pairs["b"].to_numpy()])
     return pairs.sort_values(["a", "b"], ignore_index=True)
+
+
+def is_blank(thumbnails: np.ndarray) -> np.ndarray:
+    """Whether each thumbnail (N, 64, 64) shows next to nothing."""
+    return thumbnails.reshape(len(thumbnails), -1).std(axis=1) < BLANK_DEVIATION
 
 
 def _find_near(
@@ -84,24 +72,29 @@ def _find_near(
         return _as_table(np.zeros((0, 2), dtype=np.int64), np.zeros((0, 2, 3)), np.zeros(0))
     rows = np.array_split(np.arange(len(pictures)), -(-len(pictures) // BATCH_SIZE))
     shared: dict[str, Any] = {"pictures": pictures}
-    say(f"audit: embedding {len(pictures)} distinct pictures")
+    tell = say if len(pictures) >= MIN_TOLD else _keep_silent
+    tell(f"audit: embedding {len(pictures)} distinct pictures")
     shared["embeddings"] = np.concatenate(list(run(_embed_rows, rows, shared)))
     shared["index"] = EmbeddingIndex(shared["embeddings"])
     search = partial(_search_rows, thresholds=thresholds)
     guesses = Candidates.concatenate(list(run(search, rows, shared)))
     guesses = _rank(guesses.take(matters[guesses.a] | matters[guesses.b]))
     num_pairs = len(np.unique(_pair_key(guesses.a, guesses.b, len(pictures))))
-    say(f"audit: verifying {num_pairs} candidate pairs")
+    tell(f"audit: verifying {num_pairs} candidate pairs")
     found = _verify(guesses, shared, thresholds, run)
     # The rest of each component: pairs that no search returned.
     rest = _unseen_pairs(found, guesses, len(pictures), matters)
     if len(rest):
-        say(f"audit: comparing {len(rest)} pairs more within groups")
+        tell(f"audit: comparing {len(rest)} pairs more within groups")
         parts = np.array_split(rest, -(-len(rest) // BATCH_SIZE))
         found = pd.concat(
             [found, _verify(Candidates.concatenate(list(run(_guess, parts, shared))), shared, thresholds, run)]
         )
     return found
+
+
+def _keep_silent(line: str) -> None:
+    """Of what takes no time there is nothing to tell."""
 
 
 def _embed_rows(rows: np.ndarray, shared: dict[str, Any]) -> np.ndarray:
@@ -143,7 +136,7 @@ def _verify(guesses: Candidates, shared: dict[str, Any], thresholds: Thresholds,
         parts = [left.take(part) for part in np.array_split(np.arange(len(left)), -(-len(left) // BATCH_SIZE))]
         results = list(run(_align_rows, parts, shared))
         score = np.concatenate([score for score, _ in results])
-        good = thresholds.accept(score)
+        good = np.where(score < 0.0, -score >= thresholds.inverted_score, score >= thresholds.score)
         pairs.append(np.stack([left.a, left.b], 1)[good])
         maps.append(np.concatenate([found for _, found in results])[good])
         scores.append(score[good])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from raysynth.data import dataset as module
-from raysynth.data.dataset import find_leakage, hash_pixels, load_dataset, thumbnail, with_folder, write_dataset
+from raysynth.data.dataset import hash_pixels, load_dataset, thumbnail, with_folder, write_dataset
 from raysynth.errors import UserError
 
 RANDOM = np.random.default_rng(0)
@@ -110,7 +110,7 @@ def test_what_is_no_data_set_is_refused_in_one_line(tmp_path):
     for text, hint in (
         ("{", "cannot be read"),
         ("{}", "cannot be read"),
-        (good.replace('"format": 1', '"format": 99'), "format 99"),
+        (good.replace('"format": 2', '"format": 99'), "format 99"),
     ):
         file.write_text(text)
         with pytest.raises(UserError, match=hint):
@@ -124,15 +124,6 @@ def test_what_is_no_data_set_is_refused_in_one_line(tmp_path):
 def test_an_empty_set_is_refused(tmp_path):
     with pytest.raises(UserError, match="nothing to write"):
         write(tmp_path / "set", num_images=0)
-
-
-def test_leakage_counts_twins_in_another_split():
-    assert find_leakage(["a", "a", "b"], ["train", "train", "test"]).status == "clean"
-    leaky = find_leakage(["a", "a", "b", "b", "c"], ["train", "test", "validation", "test", "test"])
-    assert (leaky.status, leaky.num_test, leaky.num_validation) == ("leaky", 2, 0)
-    leaky = find_leakage(["a", "a"], ["train", "validation"], "why")
-    assert (leaky.num_test, leaky.num_validation) == (0, 1)
-    assert leaky.detail.endswith("why")
 
 
 def test_a_thumbnail_is_grey_and_64_pixels_wide():

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import math
+import re
 import shutil
 import sys
 import warnings
@@ -37,6 +38,7 @@ from raysynth.errors import UserError
 
 RAMP = np.arange(4096, dtype=np.uint16).reshape(64, 64)
 NAME, NUMBER, BIRTH_DATE = "Mustermann^Erika", "PID-4711-0815", "19560214"
+FOLDER = NAME.upper().replace("^", "_")
 
 
 def make_file(
@@ -160,8 +162,30 @@ def test_percentiles_do_not_depend_on_the_unit():
     np.testing.assert_array_equal(read_one(make_file(RescaleSlope=0.25, RescaleIntercept=-7)), read_one(make_file()))
 
 
-def test_an_image_of_one_value_is_black_and_a_few_bright_pixels_stay_bright():
-    assert read_one(make_file(np.full((8, 8), 700, np.uint16))).max() == 0
+def test_an_image_of_one_value_is_rejected():
+    for image in (
+        make_file(np.full((8, 8), 700, np.uint16)),
+        make_file(np.full((8, 8), 700, np.uint16), WindowCenter=700, WindowWidth=100),
+        make_file(np.full((4, 6, 3), (9, 8, 7), np.uint8), SamplesPerPixel=3, PhotometricInterpretation="RGB"),
+        make_file(np.zeros((3, 8, 8), np.uint16)),
+    ):
+        for window in ("auto", "percentile"):
+            with pytest.raises(RejectedImage, match=r"^one grey value all over$"):
+                read_dicom(image, window=window)
+    missed = make_file(WindowCenter=9000, WindowWidth=100)
+    with pytest.raises(RejectedImage, match=r"own window; --window percentile shows more"):
+        read_dicom(missed, window="auto")
+    np.testing.assert_array_equal(read_one(missed, "percentile"), read_one(make_file()))
+
+
+def test_empty_frames_are_left_out():
+    volume = np.stack([RAMP * 0, RAMP, RAMP * 0, RAMP[::-1], RAMP * 0])
+    frames = read_dicom(make_file(volume, PatientID="", StudyInstanceUID=""), window="auto")
+    assert [frame.index for frame in frames] == [1, 3]
+    assert len({frame.group for frame in frames}) == 1
+
+
+def test_a_few_bright_pixels_stay_bright():
     spots = np.zeros((64, 64), np.uint16)
     spots[3, 4] = 900
     assert read_one(make_file(spots))[3, 4] == 255
@@ -244,6 +268,7 @@ def test_floats_and_nan():
 def test_colours():
     red = np.zeros((4, 6, 3), np.uint8)
     red[..., 0] = 200
+    red[1, 2] = 120
     rgb = make_file(red, SamplesPerPixel=3, PhotometricInterpretation="RGB")
     np.testing.assert_array_equal(read_one(rgb), red)
     planes = make_file(red, SamplesPerPixel=3, PhotometricInterpretation="RGB", PlanarConfiguration=1)
@@ -470,27 +495,47 @@ PERSONAL = {
 
 @pytest.fixture
 def hospital(tmp_path) -> Path:
-    """Two classes of 8 patients with two series of two slices, a report, a broken file; one patient is in both."""
+    """Two classes of 8 patients with two series of two slices, a report, a broken file; one patient is in both.
+
+    The folders bear names of persons, in capitals to tell them from what stands in the headers.
+    """
     root = tmp_path / "hospital"
     rng = np.random.default_rng(0)
     for label, name in enumerate(("healthy", "tumour")):
         for case in range(8):
             number = f"{NUMBER}-{case if case == 0 else 8 * label + case}"
             for series in ("t1", "t2"):
-                folder = root / name / f"case{case}" / series
+                folder = root / name / f"{FOLDER}_{case}" / series
                 folder.mkdir(parents=True)
                 for slice_number in range(2):
                     pixels = np.kron(rng.integers(0, 1000, (8, 8), dtype=np.uint16), np.ones((4, 4), np.uint16))
                     file = make_file(pixels, WindowCenter=500, WindowWidth=1000, **PERSONAL | {"PatientID": number})
                     # Names without suffix, as scanners write them.
                     (folder / f"IM{slice_number:04d}{'.dcm' if series == 't1' else ''}").write_bytes(file)
-    folder = root / "tumour" / "case7"
+    folder = root / "tumour" / f"{FOLDER}_7"
     (folder / "report").write_bytes(make_file(None, SOPClassUID=BasicTextSRStorage, **PERSONAL))
     (folder / "cut").write_bytes(make_file(RAMP, **PERSONAL)[:-99])
     return root
 
 
-def test_an_import_keeps_patients_together_and_their_names_out(hospital, tmp_path):
+def texts_in(folder: Path) -> list[str]:
+    """All that can be read in the files of a data set, unpacked and as it is."""
+    texts = []
+    for file in folder.rglob("*"):
+        if file.suffix == ".parquet":
+            shard = pq.read_table(file)
+            texts += [str(shard.to_pydict()), str(shard.schema)]
+        if file.is_file():
+            texts.append(file.read_bytes().decode("latin-1"))
+    return texts
+
+
+def rows_of_csv(file: Path) -> list[dict[str, str]]:
+    with file.open(encoding="utf-8", newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+def test_an_import_keeps_patients_together_and_what_their_headers_say_out(hospital, tmp_path):
     said: list[str] = []
     out = tmp_path / "out"
     dataset = import_images(hospital, out, size=16, test=0.25, validation=0.25, say=said.append)
@@ -504,25 +549,34 @@ def test_an_import_keeps_patients_together_and_their_names_out(hospital, tmp_pat
     assert set.union(*splits_of.values()) == {"train", "validation", "test"}
     assert set(table.column("source_format").to_pylist()) == {"DICOM"}
 
-    with (out / "rejected.csv").open(encoding="utf-8", newline="") as file:
-        rejected = {row["path"]: row["reason"] for row in csv.DictReader(file)}
-    assert set(rejected) == {"tumour/case7/report", "tumour/case7/cut"}
-
-    texts = ["\n".join(said)]
-    for file in out.rglob("*"):
-        if file.suffix == ".parquet":
-            shard = pq.read_table(file)
-            texts += [str(shard.to_pydict()), str(shard.schema)]
-        if file.is_file():
-            texts.append(file.read_bytes().decode("latin-1"))
-    assert any("tumour/case3/t1/IM0001.dcm" in text for text in texts)  # a search that finds what is there
+    assert len(rows_of_csv(out / "rejected.csv")) == 2
+    texts = ["\n".join(said), *texts_in(out)]
+    assert any(max(splits_of) in text for text in texts)  # a search that finds what is there
     secrets = [word for value in (*PERSONAL.values(), NUMBER) for word in value.split("^")]
     assert [secret for secret in secrets if any(secret in text for text in texts)] == []
 
 
+def test_an_import_keeps_the_folders_of_patients_out(hospital, tmp_path):
+    said: list[str] = []
+    out = tmp_path / "out"
+    dataset = import_images(hospital, out, size=16, say=said.append)
+    rows = dataset.read(["id", "source_path", "source_group", "label"]).to_pylist()
+    assert len({row["id"] for row in rows}) == len(rows) == 2 * 8 * 2 * 2
+    for row in rows:
+        folder = f"{dataset.classes[row['label']]}/{row['source_group']}"
+        assert re.fullmatch(rf"{folder}/[0-9a-f]{{12}}\.dcm", row["id"])
+        assert row["source_path"] == row["id"]
+
+    rejected = rows_of_csv(out / "rejected.csv")
+    assert all(re.fullmatch(r"tumour/[0-9a-f]{12}", row["path"]) for row in rejected)
+    assert not [text for text in texts_in(out) if any(word in text.casefold() for word in ("mustermann", "erika"))]
+    for row, path in zip(rejected, (f"tumour/{FOLDER}_7/cut", f"tumour/{FOLDER}_7/report"), strict=True):
+        assert any(line.strip() == f"{row['path']} = {path}" for line in said)  # for the user to mend them
+
+
 def test_a_patient_keeps_the_group_in_another_import(hospital, tmp_path):
     whole = import_images(hospital, tmp_path / "whole", size=16, say=lambda line: None)
-    shutil.rmtree(hospital / "healthy" / "case3")
+    shutil.rmtree(hospital / "healthy" / f"{FOLDER}_3")
     less = import_images(hospital, tmp_path / "less", size=24, say=lambda line: None)
     group_of = [
         dict(zip(*(dataset.read([column]).column(0).to_pylist() for column in ("id", "source_group")), strict=True))

@@ -67,10 +67,11 @@ def test_a_folder_becomes_a_data_set(source, tmp_path):
     assert dataset.leakage.status == "clean"
     assert dataset.source["path"] == "source"
     assert dataset.source["arguments"]["split"] == "grouped"
-    assert (dataset.source["rejected"], dataset.source["duplicates"]) == (0, 2)
+    assert dataset.source["rejected"] == 0
+    assert (dataset.audit["exact"], dataset.audit["groups"]["num_with_copies"]) == (2, 2)
     assert dataset.num_images() == 40
     assert dataset.num_images("test") == dataset.num_images("validation") == 4
-    assert "2 images are pixel-identical copies" in said
+    assert "2 exact, 0 near, 0 mirrored" in said
     assert rejected(tmp_path / "out") == {}
     first = dataset.read(["id", "source_path", "source_width", "source_height", "source_format"]).to_pylist()[0]
     assert list(first.values()) == ["healthy/0.png", "healthy/0.png", 24, 24, "PNG"]
@@ -180,8 +181,8 @@ def test_twins_in_different_classes_are_kept_and_named(source, tmp_path):
     dataset, said = run(source, tmp_path / "out")
     assert dataset.num_images() == 41
     assert dataset.leakage.status == "clean"
-    assert "2 pixel-identical images stand in different classes" in said
-    assert "healthy/3.png = with tumour é/again.png" in said
+    assert "1 pairs of copies stand in two classes" in said
+    assert "healthy/3.png (healthy) = with tumour é/again.png (with tumour é), exact" in said
 
 
 def test_nothing_readable_is_a_users_mistake(tmp_path):

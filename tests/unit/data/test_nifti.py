@@ -1,4 +1,4 @@
-"""NIfTI: the patient lies the same way however a volume is stored, one window for all slices, cubes."""
+"""NIfTI: the patient lies the same way however a volume is stored, one window for all slices, whole volumes."""
 
 import gzip
 import io
@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from nibabel.orientations import apply_orientation, axcodes2ornt, inv_ornt_aff, ornt_transform
 
-from raysynth.data.decode import Frame, RejectedImage
+from raysynth.data.decode import Frame, RejectedImage, Target, decode
 from raysynth.data.importer import import_images
 from raysynth.data.nifti import find_background, read_nifti, resize_planes
 from raysynth.errors import UserError
@@ -80,7 +80,7 @@ def test_slices_are_shown_as_radiologists_expect():
     assert coronal[10][1, 1] == 255  # superior is up, the patient's right on the left
     assert sagittal[8][1, 1] == 255  # superior is up, anterior on the left
     assert (axial[6] == 255).sum() == (coronal[10] == 255).sum() == (sagittal[8] == 255).sum() == 1
-    assert max(pixels.max() for index, pixels in axial.items() if index != 6) < 255
+    assert (list(axial), list(coronal), list(sagittal)) == ([6], [10], [8])  # the others are of one grey value
 
 
 def test_every_and_empty_slices():
@@ -92,11 +92,25 @@ def test_every_and_empty_slices():
     for frame in read(data, every=3):
         np.testing.assert_array_equal(frame.pixels, all_slices[frame.index])
         assert (frame.format, frame.group) == ("NIfTI", "A/head.nii")
-    with pytest.raises(RejectedImage, match="nothing but background in every 100th slice"):
+    with pytest.raises(RejectedImage, match=r"nothing but background \(--every 100\)$"):
         read(data, every=100)
     for empty in (np.zeros((4, 5, 6)), np.full((4, 5, 6), 7.0), np.full((4, 5, 6), np.nan)):
         with pytest.raises(RejectedImage, match=r"nothing but background$"):
             read(stored_as(empty.astype(np.float32)))
+
+
+def test_slices_and_masks_of_one_grey_value_are_left_out():
+    volume = make_volume()[1:-1, 1:-1, 1:-1]  # no background around
+    volume[:, :, 2] = 700
+    volume[:, :, 4] = volume.min()
+    assert [frame.index for frame in read(stored_as(volume))] == [0, 1, 3, 5]
+    assert len(read(stored_as(volume), "sagittal")) == 8
+    with pytest.raises(RejectedImage, match=r"as in a mask \(--every 2\)$"):
+        read(stored_as(volume[:, :, 2:5:2]), every=2)
+    mask = (make_volume() > 0).astype(np.float32)
+    for volumes in (False, True):
+        with pytest.raises(RejectedImage, match=r"nothing but background and one value, as in a mask$"):
+            read(stored_as(mask), volumes=volumes)
 
 
 def test_one_window_for_the_whole_volume():
@@ -187,33 +201,47 @@ def test_resizing_planes():
 
 
 @pytest.mark.parametrize("axis", ["axial", "coronal", "sagittal"])
-def test_a_volume_is_a_cube_of_its_slices(axis):
+def test_a_volume_is_its_slices(axis):
     volume = make_volume((10, 12, 8))
-    [cube] = read(stored_as(volume, "PIR"), axis, every=5, volumes=True)
-    assert cube.pixels.shape == (12, 12, 12)
-    assert (cube.format, cube.group, cube.index) == ("NIfTI", "A/head.nii", 0)
+    [whole] = read(stored_as(volume, "PIR"), axis, every=5, volumes=True)
+    assert sorted(whole.pixels.shape) == [8, 10, 12]
+    assert (whole.format, whole.group, whole.index) == ("NIfTI", "A/head.nii", 0)
     slices = read(stored_as(volume), axis)
-    num, (height, width) = slices[-1].index + 2, slices[0].pixels.shape
-    before, top, left = ((12 - size) // 2 for size in (num, height, width))
     for frame in slices:
-        inner = cube.pixels[before + frame.index, top : top + height, left : left + width]
-        np.testing.assert_array_equal(inner, frame.pixels)
-    assert cube.pixels.sum(dtype=int) == sum(frame.pixels.sum(dtype=int) for frame in slices)
+        np.testing.assert_array_equal(whole.pixels[frame.index], frame.pixels)
+    assert whole.pixels.sum(dtype=int) == sum(frame.pixels.sum(dtype=int) for frame in slices)
 
 
-def test_the_voxels_of_a_cube_are_cubes():
-    [cube] = read(stored_as(make_volume((10, 12, 8)), "RAS", (2.0, 1.0, 1.0)), volumes=True)
-    assert cube.pixels.shape == (20, 20, 20)
-    filled = np.argwhere(cube.pixels > 0)
+@pytest.mark.parametrize(
+    ("spacing", "shape"),
+    [((1.0, 1.0, 1.0), (8, 12, 10)), ((2.0, 1.0, 1.0), (8, 12, 20)), ((0.5, 0.5, 1.5), (24, 12, 10))],
+)
+def test_the_voxels_of_a_volume_become_cubes(spacing, shape):
+    [whole] = read(stored_as(make_volume((10, 12, 8)), "RAS", spacing), volumes=True)
+    assert whole.pixels.shape == shape
+    filled = np.argwhere(whole.pixels > 0)
     extent = filled.max(axis=0) - filled.min(axis=0) + 1
-    np.testing.assert_allclose(extent, [6, 10, 16], atol=2)
+    np.testing.assert_allclose(extent, np.multiply((6, 10, 8), spacing[::-1]) / min(spacing), atol=3)
 
 
-def test_a_cube_has_no_more_than_512_voxels_a_side():
-    long = np.zeros((4, 4, 600), np.float32)
-    long[1:3, 1:3, 5:595] = 100
-    [cube] = read(stored_as(long), volumes=True)
-    assert cube.pixels.shape == (512, 512, 512)
+def test_a_volume_has_no_more_than_512_voxels_a_side():
+    long = np.random.default_rng(0).uniform(50, 100, (4, 4, 600)).astype(np.float32)
+    [whole] = read(stored_as(long), volumes=True)
+    assert whole.pixels.shape == (512, 3, 3)
+
+
+@pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (1.0, 1.0, 3.0)])
+@pytest.mark.parametrize("shape", [(16, 16, 16), (24, 16, 16), (16, 32, 12)])
+def test_by_default_the_shape_of_a_volume_leaves_no_trace(shape, spacing):
+    """A scan that fills its field of view fills the cube, whatever its proportions; only `--fit pad` shows them."""
+    data = stored_as(np.random.default_rng(0).uniform(50, 100, shape).astype(np.float32), "RAS", spacing)
+    (stretched,), (padded,) = (decode(data, Target(size=16, volumes=True, fit=fit)) for fit in ("stretch", "pad"))
+    faces = [np.moveaxis(stretched.image[0], axis, 0)[end] for axis in range(3) for end in (0, -1)]
+    assert min(face.mean() for face in faces) > 80
+    extents = [num * size for num, size in zip(shape[::-1], spacing[::-1], strict=True)]
+    expected = [round(16 * extent / max(extents)) for extent in extents]
+    filled = np.argwhere(padded.image[0] > 0)
+    assert (filled.max(axis=0) - filled.min(axis=0) + 1).tolist() == expected
 
 
 @pytest.mark.parametrize(

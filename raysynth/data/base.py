@@ -1,0 +1,106 @@
+"""Images that are there already: a data set, or a folder of folds, that new images are added to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from raysynth.data.audit.subject import Subject
+from raysynth.data.dataset import Dataset, load_dataset
+from raysynth.data.decode import Target
+from raysynth.data.locations import Location
+from raysynth.errors import UserError
+
+
+@dataclass(frozen=True)
+class Base:
+    """The images of a data set, with the folds (N,) of a folder of folds."""
+
+    name: str
+    fingerprint: str
+    subject: Subject
+    num_folds: int | None
+    folds: list[int | None]
+
+    @property
+    def num_images(self) -> int:
+        return len(self.subject)
+
+
+def load_base(path: Location, target: Target) -> Base:
+    """Read `--add-to`: a data set, or a folder with fold-0, fold-1, ...
+
+    Raises UserError when it is neither, or its images have another shape than the new ones will have.
+    """
+    num_folds = 0
+    while (path / f"fold-{num_folds}" / "dataset.json").is_file():
+        num_folds += 1
+    dataset = load_dataset(path / "fold-0" if num_folds else path, "--add-to")
+    if dataset.kind != "real":
+        raise UserError(f"--add-to {path}: a synthetic data set; name one that was imported")
+    if (shape := _shape(target)) != dataset.shape:
+        raise UserError(
+            f"--add-to {path}: its images have the shape {_text(dataset.shape)}, the new ones {_text(shape)}; "
+            "give the same --size, --channels and --volumes"
+        )
+    given = dataset.source.get("arguments", {})
+    for option in ("fit", "crop", "drop_border"):
+        if option in given and given[option] != getattr(target, option):
+            name = option.replace("_", "-")
+            raise UserError(
+                f"--{name} {getattr(target, option)}: the images of --add-to {path} were made with {given[option]}; "
+                "the difference would tell old images from new ones"
+            )
+    if not num_folds:
+        _refuse_lone_fold(dataset, path)
+    folds = dataset.read(["fold"])["fold"].to_pylist()
+    return Base(dataset.name, dataset.fingerprint, Subject.read(dataset), num_folds or None, folds)
+
+
+def _shape(target: Target) -> tuple[int, ...]:
+    return (target.channels, *[target.size] * (3 if target.volumes else 2))
+
+
+def _text(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))
+
+
+def _refuse_lone_fold(dataset: Dataset, path: Location) -> None:
+    if any(fold is not None for fold in dataset.read(["fold"])["fold"].to_pylist()):
+        raise UserError(f"--add-to {path}: one fold of several; name the folder that holds them all")
+
+
+def check_same_folds(given: int | None, there: int) -> int:
+    """The number of folds of the base. Raises UserError when another one was given."""
+    if given not in (None, there):
+        raise UserError(f"--folds {given}: the data set of --add-to has {there} folds, whose number is frozen")
+    return there
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Old and new images: `keep` (N,) the splits and `keep_folds` the folds of the old ones, None for new ones."""
+
+    subject: Subject
+    keep: list[str | None]
+    keep_folds: list[int | None] | None
+    rejected: list[tuple[str, str]]
+
+    @staticmethod
+    def make(base: Base | None, new: Subject) -> Joined:
+        """The images of the base, if there is one, and then the new ones; files that are there already are rejected."""
+        if base is None:
+            return Joined(new, [None] * len(new), None, [])
+        there = set(base.subject.ids)
+        is_new = np.array([image_id not in there for image_id in new.ids], dtype=bool)
+        reason = f"{base.name} has an image of this name already"
+        rejected = [(new.places()[row], reason) for row in np.flatnonzero(~is_new)]
+        fresh = new.take(np.flatnonzero(is_new))
+        nothing = [None] * len(fresh)
+        return Joined(
+            subject=base.subject.join(fresh).named(new.name),
+            keep=[*base.subject.splits, *nothing],
+            keep_folds=None if base.num_folds is None else [*base.folds, *nothing],
+            rejected=rejected,
+        )
