@@ -162,15 +162,10 @@ class Original:
 
 @dataclass(frozen=True)
 class Rendered:
-    """What the detector and the hash see of a picture and of its transforms (the first row is the picture).
+    """What the detector and the hash see: `thumbnail` (64, 64) uint8 and `hashes` (8,) uint64 of all orientations."""
 
-    `thumbnails` (1 + T, 64, 64) uint8; `hashes` (1 + T, 8) uint64, of all orientations; `changed` (1 + T,) whether a
-    transformation did anything (a head that fills its frame has no smaller box).
-    """
-
-    thumbnails: np.ndarray
+    thumbnail: np.ndarray
     hashes: np.ndarray
-    changed: np.ndarray
 
 
 def perceptual_hash(image: Image.Image) -> np.ndarray:
@@ -183,21 +178,21 @@ def perceptual_hash(image: Image.Image) -> np.ndarray:
     return np.packbits(bits, axis=1).view(np.uint64)[:, 0]
 
 
-def render(original: Original, number: int, names: Sequence[str], seed: int) -> Rendered | None:
-    """The picture and the named transforms of it; None for a file that is no picture."""
+def render(original: Original, number: int, names: Sequence[str], seed: int) -> list[Rendered | None]:
+    """A picture, and the named transforms of it, None for one that changed nothing: some heads fill their frame.
+
+    The list is empty for a file that is no picture.
+    """
     try:
         image = original.load()
     except RejectedImage:
-        return None
-    pictures = [image]
+        return []
+    done: list[Rendered | None] = [Rendered(thumbnail(np.asarray(image)[None]), perceptual_hash(image))]
     for place, name in enumerate(names):
-        pictures.append(TRANSFORMS[name][1](image, np.random.default_rng([seed, number, place])))
-    changed = [picture.size != image.size or picture.tobytes() != image.tobytes() for picture in pictures]
-    return Rendered(
-        np.stack([thumbnail(np.asarray(picture)[None]) for picture in pictures]),
-        np.stack([perceptual_hash(picture) for picture in pictures]),
-        np.array(changed),
-    )
+        changed = TRANSFORMS[name][1](image, np.random.default_rng([seed, number, place]))
+        is_same = changed.size == image.size and changed.tobytes() == image.tobytes()
+        done.append(None if is_same else Rendered(thumbnail(np.asarray(changed)[None]), perceptual_hash(changed)))
+    return done
 
 
 def read_originals(path: Path, num_images: int, rng: np.random.Generator) -> list[Original]:

@@ -17,7 +17,7 @@ Score = Annotated[
     float,
     typer.Option(
         help="A copy: least correlation of local contrast, after alignment, from 0 to 1. Neighbouring slices of one "
-        "patient reach 0.9; two patients stay under 0.85."
+        "patient have about 0.8 to 0.9, two patients under 0.8."
     ),
 ]
 InvertedScore = Annotated[float, typer.Option(help="The same for copies with black and white exchanged.")]

@@ -81,8 +81,8 @@ def arrange(
     if keep_folds is not None:
         frozen = [None if fold is None else f"fold {fold}" for fold in keep_folds]
     groups = _group(subject, copies, rows, thresholds)
-    found = conflicts(groups, [frozen[row] for row in rows], [places[row] for row in rows])
-    if found:
+    # Again and again: what was cut as a chain may hold together once it has fewer images.
+    while found := conflicts(groups, [frozen[row] for row in rows], [places[row] for row in rows]):
         rejected += [(places[rows[place]], reason) for place, reason in sorted(found.items())]
         rows = np.delete(rows, sorted(found))
         groups = _group(subject, copies, rows, thresholds)

@@ -71,10 +71,11 @@ def _refuse_lone_fold(dataset: Dataset, path: Location) -> None:
         raise UserError(f"--add-to {path}: one fold of several; name the folder that holds them all")
 
 
-def check_same_folds(given: int | None, there: int) -> int:
-    """The number of folds of the base. Raises UserError when another one was given."""
+def check_same_folds(given: int | None, there: int | None) -> int | None:
+    """The number of folds of the base, None if it has one split. Raises UserError when another one was given."""
     if given not in (None, there):
-        raise UserError(f"--folds {given}: the data set of --add-to has {there} folds, whose number is frozen")
+        has = "one split, which is frozen" if there is None else f"{there} folds, whose number is frozen"
+        raise UserError(f"--folds {given}: the data set of --add-to has {has}; leave --folds out")
     return there
 
 

@@ -122,7 +122,7 @@ def import_images(
     check_folds(folds, split, add_to)
     refuse_existing(out)
     base = None if add_to is None else load_base(locate(add_to), target)
-    if base is not None and base.num_folds is not None:
+    if base is not None:
         folds = check_same_folds(folds, base.num_folds)
     with naming("SRC"):
         source = _open(src, out, columns, root, say)
@@ -219,6 +219,8 @@ def import_images(
     listed = f" (see {datasets[0].path / 'rejected.csv'})" if rejected else ""
     say(f"{num_images} images imported{added}, {len(rejected)} files rejected{listed}")
     say_rejected(rejected, say)
+    if folds is not None:
+        say(f"{folds} data sets: {datasets[0].path} to {datasets[-1].path.name}, each a whole one; the first of them:")
     return datasets[0]
 
 

@@ -63,7 +63,7 @@ def test_every_command_runs(tmp_path, monkeypatch, capsys):
             arguments += ["--set", "width=4", "--set", "batch_size=16"]
         assert run(arguments) == 0, f"{command}\n{capsys.readouterr().err}"
         verbs.append(" ".join(arguments[:2]) if arguments[0] == "data" else arguments[0])
-    assert {"data import", "data show", "train", "tune", "generate", "evaluate", "report"} <= set(verbs)
+    assert {"data import", "data audit", "data show", "train", "tune", "generate", "evaluate", "report"} <= set(verbs)
     page = (tmp_path / "report.html").read_text()
     assert "meningioma_tumor" in page
     assert "http://" not in re.sub(r'xmlns(:\w+)?="[^"]*"', "", page)

@@ -23,6 +23,9 @@ FIRST_STEPS, MORE_STEPS = 3, 5
 MIN_FIRST_CORRELATION = 0.2  # at the first guess: below it no step leads anywhere
 MIN_LATER_CORRELATION = 0.45  # after the first steps
 MIN_OVERLAP = 0.35  # share of the frame that both images must cover
+# The score compares detail of one to three pixels: coarser, heads of two patients are alike once they are aligned;
+# finer, another encoder's noise counts.
+FINE_BLUR, FINE_SIGMA = 0.5, 1.5
 MAX_STEP = 0.15  # of the half frame, and as much in scale
 
 
@@ -98,11 +101,11 @@ def _correlate(a: Tensor, b: Tensor, maps: Tensor) -> tuple[Tensor, Tensor]:
     """Correlation (N,) of fine local contrast of `a` and of `b` moved by `maps`, and the share that they overlap."""
     grid = functional.affine_grid(maps, [len(a), 1, THUMBNAIL_SIZE, THUMBNAIL_SIZE], align_corners=False)
     mask = (grid.abs() <= 1.0).all(-1).float()
-    moved = functional.grid_sample(blur(b, 0.6)[:, None], grid, padding_mode="border", align_corners=False)[:, 0]
+    moved = functional.grid_sample(blur(b, FINE_BLUR)[:, None], grid, padding_mode="border", align_corners=False)[:, 0]
     count = mask.sum((1, 2), keepdim=True).clamp_min(1.0)
     parts = []
-    for images in (blur(a, 0.6), moved):
-        contrast = local_contrast(images, sigma=2.0)
+    for images in (blur(a, FINE_BLUR), moved):
+        contrast = local_contrast(images, sigma=FINE_SIGMA)
         parts.append((contrast - (contrast * mask).sum((1, 2), keepdim=True) / count) * mask)
     left, right = parts
     norms = (left * left).sum((1, 2)).sqrt() * (right * right).sum((1, 2)).sqrt()

@@ -89,19 +89,23 @@ def sample(images: Tensor, maps: Tensor, size: int) -> Tensor:
     return functional.grid_sample(images[:, None], grid, padding_mode="border", align_corners=False)[:, 0]
 
 
-def embed(thumbnails: np.ndarray) -> np.ndarray:
-    """Low-resolution local contrast of each view of thumbnails (N, 64, 64): (N, views, 16, 16) float32, unit length."""
+def embed(thumbnails: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Low-resolution local contrast of each view of thumbnails (N, 64, 64), of unit length, and the views' maps.
+
+    Two arrays float32: (N, views, 16, 16) and (N, views, 2, 3).
+    """
     images = torch.from_numpy(thumbnails.astype(np.float32))
     pool = THUMBNAIL_SIZE // EMBEDDING_GRID
+    views = view_maps(thumbnails)
     grids = []
-    for name, maps in view_maps(thumbnails).items():
+    for name, maps in views.items():
         view = images if name == "full" else sample(images, maps, THUMBNAIL_SIZE)
         smooth = blur(local_contrast(view, sigma=4.0, floor=8.0), 1.2)
         # Pooling, not picking pixels: only a grid that is its own mirror image finds mirrored copies.
         grid = functional.avg_pool2d(smooth[:, None], pool)[:, 0]
         grid = grid - grid.mean((1, 2), keepdim=True)
         grids.append(grid / grid.norm(dim=(1, 2), keepdim=True).clamp_min(1e-6))
-    return torch.stack(grids, 1).numpy()
+    return torch.stack(grids, 1).numpy(), torch.stack(list(views.values()), 1).numpy()
 
 
 def orient(images: np.ndarray, orientation: int) -> np.ndarray:

@@ -130,7 +130,7 @@ def audit_subject(
     seconds: dict[str, float] = {}
     if copies is None:
         copies = search([subject, *others], thresholds=thresholds, workers=workers, say=say)
-    seconds["copies"] = round(time.perf_counter() - started, 1)
+        seconds["copies"] = round(time.perf_counter() - started, 1)
 
     # 1. Pairs within the data set, and its groups.
     num = len(subject)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import faiss
 import numpy as np
+import torch
 
 # run(function, batches, shared) yields function(batch, shared), in the order of the batches.
 Run = Callable[[Callable[[Any, dict[str, Any]], Any], Sequence[Any], dict[str, Any]], Iterable[Any]]
@@ -16,9 +19,16 @@ RAY_MIN_IMAGES = 20_000  # below, starting Ray's processes takes longer than wha
 def run_here(
     function: Callable[[Any, dict[str, Any]], Any], batches: Sequence[Any], shared: dict[str, Any]
 ) -> Iterator[Any]:
-    """One batch after another."""
-    for batch in batches:
-        yield function(batch, shared)
+    """In this process, with one thread a core: these small operations gain nothing from several threads each."""
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    faiss.omp_set_num_threads(1)
+    try:
+        with ThreadPoolExecutor(num_threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            yield from pool.map(lambda batch: function(batch, shared), batches)
+    finally:
+        torch.set_num_threads(num_threads)
+        faiss.omp_set_num_threads(num_threads)
 
 
 def run_with_ray(
@@ -32,8 +42,10 @@ def run_with_ray(
     import ray.data
 
     handles = {name: ray.put(value) for name, value in shared.items()}
-    rows = ray.data.from_items([{"number": number} for number in range(len(batches))], override_num_blocks=1)
-    num_actors = max(1, int(ray.cluster_resources().get("CPU", 1)))
+    # A block a batch: Ray Data gives an actor a block at a time.
+    items = [{"number": number} for number in range(len(batches))]
+    rows = ray.data.from_items(items, override_num_blocks=max(1, len(batches)))
+    num_actors = max(1, min(len(batches), int(ray.cluster_resources().get("CPU", 1))))
     done = rows.map_batches(
         _Worker,
         fn_constructor_args=(function, ray.put(list(batches)), handles),
@@ -53,9 +65,9 @@ def run_with_ray(
 class _Worker:
     def __init__(self, function: Callable[[Any, dict[str, Any]], Any], batches: Any, handles: dict[str, Any]) -> None:
         import ray
-        import torch
 
         torch.set_num_threads(1)
+        faiss.omp_set_num_threads(1)
         self.function = function
         self.batches = ray.get(batches)
         self.shared = {name: ray.get(handle) for name, handle in handles.items()}

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from raysynth.data.audit.alignment import compose, invert
-from raysynth.data.audit.appearance import NUM_ORIENTATIONS, VIEWS, orient, orientation_maps, view_maps
+from raysynth.data.audit.appearance import NUM_ORIENTATIONS, VIEWS, orient, orientation_maps
 
 NUM_DIMENSIONS = 128
 QUERY_VIEWS = (0, 1)  # full, head: an "inner" view need only be found, its image asks with the other two
@@ -131,13 +131,14 @@ class EmbeddingIndex:
         return np.ascontiguousarray(whitened / np.maximum(norm, 1e-6), dtype=np.float32)
 
 
-def first_maps(candidates: Candidates, thumbnails_a: np.ndarray, thumbnails_b: np.ndarray) -> Tensor:
-    """The guessed maps (N, 2, 3) from the frame of `a` to that of `b`, given both thumbnails (N, 64, 64)."""
+def first_maps(candidates: Candidates, views: np.ndarray) -> Tensor:
+    """The guessed maps (n, 2, 3) from the frame of `a` to that of `b`, given the maps of all views (N, views, 2, 3)."""
     turns = torch.cat([orientation_maps(), torch.zeros(NUM_ORIENTATIONS, 2, 1)], 2)[candidates.orientation]
-    views_a = torch.stack(list(view_maps(thumbnails_a).values()), 1)
-    views_b = torch.stack(list(view_maps(thumbnails_b).values()), 1)
-    every = torch.arange(len(candidates))
-    return compose(compose(views_b[every, candidates.view_b], turns), invert(views_a[every, candidates.view_a]))
+    view_a, view_b = (
+        torch.from_numpy(views[images, number])
+        for images, number in ((candidates.a, candidates.view_a), (candidates.b, candidates.view_b))
+    )
+    return compose(compose(view_b, turns), invert(view_a))
 
 
 def _fit_whitening(embeddings: np.ndarray, seed: int) -> np.ndarray:

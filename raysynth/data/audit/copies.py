@@ -23,9 +23,12 @@ from raysynth.data.audit.candidates import Candidates, EmbeddingIndex, first_map
 from raysynth.data.audit.relations import describe
 from raysynth.data.audit.thresholds import Thresholds
 
+# Pairs (n, 2) of pictures, the maps (n, 2, 3) from the first to the second, and their scores (n,).
+Verified = tuple[np.ndarray, np.ndarray, np.ndarray]
+
 BATCH_SIZE = 256
 BLANK_DEVIATION = 1.0  # of grey values
-MAX_GUESSES = 3  # first alignments that are tried for one pair, the most similar first
+MAX_GUESSES = 2  # first alignments that are tried for one pair, the most similar first
 MAX_COMPARED_COMPONENT = 400  # members of one component that are all compared with one another
 MIN_TOLD = 1000  # pictures whose search takes a while
 MAX_LISTED_TWINS = 300  # of more identical images (blank ones, say) only the pairs with the first are listed
@@ -53,7 +56,7 @@ def find_copies(
     _, first, picture_of = np.unique(np.asarray(hashes)[rows], return_index=True, return_inverse=True)
     is_wanted = np.ones(len(rows), dtype=bool) if wanted is None else wanted[rows]
     matters = np.bincount(picture_of, weights=is_wanted, minlength=len(first)) > 0
-    pairs = _expand(_find_near(thumbnails[rows[first]], matters, thresholds, run, say), picture_of)
+    pairs = _expand(*_find_near(thumbnails[rows[first]], matters, thresholds, run, say), picture_of)
     pairs = pairs[is_wanted[pairs["a"].to_numpy()] | is_wanted[pairs["b"].to_numpy()]]
     pairs = pairs.assign(a=rows[pairs["a"].to_numpy()], b=rows[pairs["b"].to_numpy()])
     return pairs.sort_values(["a", "b"], ignore_index=True)
@@ -66,15 +69,17 @@ def is_blank(thumbnails: np.ndarray) -> np.ndarray:
 
 def _find_near(
     pictures: np.ndarray, matters: np.ndarray, thresholds: Thresholds, run: Run, say: Callable[[str], None]
-) -> pd.DataFrame:
+) -> Verified:
     """The copies among distinct pictures (P, 64, 64)."""
     if len(pictures) < 2:
-        return _as_table(np.zeros((0, 2), dtype=np.int64), np.zeros((0, 2, 3)), np.zeros(0))
+        return np.zeros((0, 2), dtype=np.int64), np.zeros((0, 2, 3)), np.zeros(0)
     rows = np.array_split(np.arange(len(pictures)), -(-len(pictures) // BATCH_SIZE))
     shared: dict[str, Any] = {"pictures": pictures}
     tell = say if len(pictures) >= MIN_TOLD else _keep_silent
     tell(f"audit: embedding {len(pictures)} distinct pictures")
-    shared["embeddings"] = np.concatenate(list(run(_embed_rows, rows, shared)))
+    embedded = list(run(_embed_rows, rows, shared))
+    shared["embeddings"] = np.concatenate([embeddings for embeddings, _ in embedded])
+    shared["views"] = np.concatenate([views for _, views in embedded])
     shared["index"] = EmbeddingIndex(shared["embeddings"])
     search = partial(_search_rows, thresholds=thresholds)
     guesses = Candidates.concatenate(list(run(search, rows, shared)))
@@ -83,13 +88,13 @@ def _find_near(
     tell(f"audit: verifying {num_pairs} candidate pairs")
     found = _verify(guesses, shared, thresholds, run)
     # The rest of each component: pairs that no search returned.
-    rest = _unseen_pairs(found, guesses, len(pictures), matters)
+    rest = _unseen_pairs(found[0], guesses, len(pictures), matters)
     if len(rest):
         tell(f"audit: comparing {len(rest)} pairs more within groups")
         parts = np.array_split(rest, -(-len(rest) // BATCH_SIZE))
-        found = pd.concat(
-            [found, _verify(Candidates.concatenate(list(run(_guess, parts, shared))), shared, thresholds, run)]
-        )
+        more = _verify(Candidates.concatenate(list(run(_guess, parts, shared))), shared, thresholds, run)
+        pairs, maps, scores = (np.concatenate(both) for both in zip(found, more, strict=True))
+        return pairs, maps, scores
     return found
 
 
@@ -97,8 +102,9 @@ def _keep_silent(line: str) -> None:
     """Of what takes no time there is nothing to tell."""
 
 
-def _embed_rows(rows: np.ndarray, shared: dict[str, Any]) -> np.ndarray:
-    return embed(shared["pictures"][rows]).astype(np.float16)  # half the memory, and far more than the search resolves
+def _embed_rows(rows: np.ndarray, shared: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    embeddings, views = embed(shared["pictures"][rows])
+    return embeddings.astype(np.float16), views  # half the memory, and far more than the search resolves
 
 
 def _search_rows(rows: np.ndarray, shared: dict[str, Any], thresholds: Thresholds) -> Candidates:
@@ -122,7 +128,7 @@ def _rank(guesses: Candidates) -> Candidates:
     return guesses.take(order[_rank_in_runs(key[order]) < MAX_GUESSES])
 
 
-def _verify(guesses: Candidates, shared: dict[str, Any], thresholds: Thresholds, run: Run) -> pd.DataFrame:
+def _verify(guesses: Candidates, shared: dict[str, Any], thresholds: Thresholds, run: Run) -> Verified:
     """Align and correlate; the second guess of a pair is tried where the first one failed."""
     num = len(shared["pictures"])
     pairs, maps, scores = [np.zeros((0, 2), dtype=np.int64)], [np.zeros((0, 2, 3), dtype=np.float32)], [np.zeros(0)]
@@ -141,18 +147,18 @@ def _verify(guesses: Candidates, shared: dict[str, Any], thresholds: Thresholds,
         maps.append(np.concatenate([found for _, found in results])[good])
         scores.append(score[good])
         done = np.union1d(done, _pair_key(left.a, left.b, num)[good])
-    return _as_table(np.concatenate(pairs), np.concatenate(maps), np.concatenate(scores))
+    return np.concatenate(pairs), np.concatenate(maps), np.concatenate(scores)
 
 
 def _align_rows(guesses: Candidates, shared: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
     a, b = shared["pictures"][guesses.a], shared["pictures"][guesses.b]
-    aligned = align(a, b, first_maps(guesses, a, b), torch.from_numpy(guesses.sign.astype(np.float32)))
+    aligned = align(a, b, first_maps(guesses, shared["views"]), torch.from_numpy(guesses.sign.astype(np.float32)))
     return aligned.score, aligned.maps
 
 
-def _unseen_pairs(found: pd.DataFrame, guesses: Candidates, num: int, matters: np.ndarray) -> np.ndarray:
+def _unseen_pairs(found: np.ndarray, guesses: Candidates, num: int, matters: np.ndarray) -> np.ndarray:
     """Pairs (n, 2) of pictures in one component that were not looked at."""
-    component = connected(found[["a", "b"]].to_numpy(), num)
+    component = connected(found, num)
     order = np.argsort(component, kind="stable")
     parts = np.split(order, np.flatnonzero(np.diff(component[order])) + 1)
     pairs = [
@@ -184,31 +190,27 @@ def _as_table(pairs: np.ndarray, maps: np.ndarray, scores: np.ndarray) -> pd.Dat
     return pd.DataFrame({"a": ordered[:, 0], "b": ordered[:, 1], **describe(between.numpy(), scores)})
 
 
-def _expand(found: pd.DataFrame, picture_of: np.ndarray) -> pd.DataFrame:
+def _expand(pairs: np.ndarray, maps: np.ndarray, scores: np.ndarray, picture_of: np.ndarray) -> pd.DataFrame:
     """From pairs of pictures to pairs of images: every image of one with every image of the other, and twins."""
     order = np.argsort(picture_of, kind="stable")
     count = np.bincount(picture_of)
     start = np.cumsum(count) - count
-    a, b = found["a"].to_numpy(), found["b"].to_numpy()
+    a, b = pairs.T
     num_each = count[a] * count[b]
-    line = np.repeat(np.arange(len(found)), num_each)
+    line = np.repeat(np.arange(len(pairs)), num_each)
     nth = np.arange(len(line)) - np.repeat(np.cumsum(num_each) - num_each, num_each)
     images_a, images_b = order[start[a[line]] + nth // count[b[line]]], order[start[b[line]] + nth % count[b[line]]]
-    near = found.iloc[line].assign(a=images_a, b=images_b)
-    twins = []
+    near = _as_table(np.stack([images_a, images_b], 1), maps[line], scores[line])
+    twins = [np.zeros((0, 2), dtype=np.int64)]
     for picture in np.flatnonzero(count > 1):
         images = order[start[picture] : start[picture] + count[picture]]
         if len(images) > MAX_LISTED_TWINS:
             twins.append(np.stack([np.full(len(images) - 1, images[0]), images[1:]], 1))
         else:
             twins.append(images[np.stack(np.triu_indices(len(images), 1), 1)])
-    pairs = np.concatenate(twins) if twins else np.zeros((0, 2), dtype=np.int64)
-    exact = _as_table(pairs, np.broadcast_to(np.eye(2, 3), (len(pairs), 2, 3)), np.ones(len(pairs)))
-    exact["relation"] = "exact"
-    table = pd.concat([exact, near], ignore_index=True)
-    swapped = table["a"] > table["b"]  # twins of a picture may come before it
-    table.loc[swapped, ["a", "b"]] = table.loc[swapped, ["b", "a"]].to_numpy()
-    return table
+    identical = np.concatenate(twins)
+    exact = _as_table(identical, np.broadcast_to(np.eye(2, 3), (len(identical), 2, 3)), np.ones(len(identical)))
+    return pd.concat([exact.assign(relation="exact"), near], ignore_index=True)
 
 
 def _pair_key(a: np.ndarray, b: np.ndarray, num: int) -> np.ndarray:

@@ -45,6 +45,8 @@ def leakage_of_splits(subject: Subject, groups: Sequence[str]) -> dict[str, dict
             for seed in range(RANDOM_SEEDS)
         ]
         found["random"] = _mean([_leakage(subject, groups, draw) for draw in draws])
+        if found["random"]["num_test"] or found["random"]["num_validation"]:
+            found["random"]["status"] = "leaky"  # in some of the draws
     return found
 
 
@@ -78,13 +80,13 @@ def _mean(draws: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def label_conflicts(pairs: pd.DataFrame) -> dict[str, Any]:
-    """Pairs under two classes, both paths listed; `pairs` has path_a, path_b, class_a, class_b, relation, score."""
+    """Pairs under two classes, both paths listed; `pairs` is a table as in `pairs.parquet`, with row numbers."""
     rows = pairs[pairs["class_a"] != pairs["class_b"]].sort_values("score", ascending=False)
     columns = ["path_a", "class_a", "path_b", "class_b", "relation", "score"]
     kinds = Counter(tuple(sorted(pair)) for pair in zip(rows["class_a"], rows["class_b"], strict=True))
     return {
         "pairs": len(rows),
-        "images": len(set(rows["path_a"]) | set(rows["path_b"])),
+        "images": len({(0, row) for row in rows["row_a"]} | set(zip(rows["set_b"], rows["row_b"], strict=True))),
         "by_classes": {" / ".join(kind): num for kind, num in kinds.most_common()},
         "listed": rows[columns].head(MAX_LISTED).to_dict("records"),
     }

@@ -22,29 +22,35 @@ def group_copies(
     A chain links pictures that do not resemble each other through ones in between. It shows in the share of a group's
     pairs that are copies: neighbouring slices of one patient have 0.15 to 0.3 here, hundreds of patients a
     hundredth. A group of more than MIN_GUARDED images under `min_density` is cut at its weakest pairs, until each
-    piece has that share or is small.
+    piece has that share or is small. Identical images count as one and are never separated.
 
     A group is called by the smallest pixel hash of its images, so that its name does not depend on where they lie.
     """
     num = len(hashes)
     edges, scores = pairs[["a", "b"]].to_numpy(), pairs["score"].to_numpy()
+    is_exact = (pairs["relation"] == "exact").to_numpy()
+    picture = connected(edges[is_exact], num)
+    _, one_of_each = np.unique(picture, return_index=True)
+    once = np.zeros(len(pairs), dtype=bool)  # of several pairs of the same two pictures one
+    once[np.unique(np.sort(picture[edges], axis=1), axis=0, return_index=True)[1]] = True
+    once &= ~is_exact
     kept = np.ones(len(pairs), dtype=bool)
     while True:
         group = connected(edges[kept], num)
-        size = np.bincount(group, minlength=num)
-        num_pairs = np.bincount(group[edges[kept][:, 0]], minlength=num)
+        size = np.bincount(group[one_of_each], minlength=num)
+        num_pairs = np.bincount(group[edges[kept & once][:, 0]], minlength=num)
         density = num_pairs / np.maximum(size * (size - 1) / 2, 1)
         is_chain = (size > MIN_GUARDED) & (density < min_density)
-        in_chain = kept & is_chain[group[edges[:, 0]]]
+        in_chain = kept & ~is_exact & is_chain[group[edges[:, 0]]]
         if not in_chain.any():
             break
         for chain in np.flatnonzero(is_chain):
             members = in_chain & (group[edges[:, 0]] == chain)
             kept[members & (scores <= scores[members].min() + SCORE_STEP)] = False
-    return _name(group, pairs, hashes, ids), ~kept
+    return _name(group, hashes, ids), ~kept
 
 
-def _name(group: np.ndarray, pairs: pd.DataFrame, hashes: Sequence[str], ids: Sequence[str]) -> list[str]:
+def _name(group: np.ndarray, hashes: Sequence[str], ids: Sequence[str]) -> list[str]:
     names: dict[int, str] = {}
     for number, pixel_hash in zip(group, hashes, strict=True):
         names[number] = min(pixel_hash, names.get(number, pixel_hash))

@@ -10,6 +10,7 @@ import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
 
 MAX_PAIRS = 60
+MAX_PAIRS_OF_ONE = 2
 COLUMNS = 6
 SCALE = 2
 GAP, CAPTION = 12, 46
@@ -53,9 +54,14 @@ def draw_pairs(
 
 
 def worst_first(pairs: pd.DataFrame) -> pd.DataFrame:
-    """Label conflicts, then pairs across splits, then the others; in each the least certain first."""
+    """Label conflicts, then pairs across splits, then the others; in each the least certain first.
+
+    Of pairs with one image in common only a few are kept: many copies of one picture would fill the sheet.
+    """
     order = np.where(pairs["class_a"] != pairs["class_b"], 0, np.where(pairs["split_a"] != pairs["split_b"], 1, 2))
-    return pairs.assign(order=order).sort_values(["order", "score"], kind="stable").drop(columns="order")
+    ordered = pairs.assign(order=order).sort_values(["order", "score"], kind="stable").drop(columns="order")
+    before = [ordered.groupby(keys).cumcount().to_numpy() for keys in (["id_a"], ["data_b", "id_b"])]
+    return ordered[np.maximum(*before) < MAX_PAIRS_OF_ONE]
 
 
 def _reason(pair: pd.Series) -> str:

@@ -6,12 +6,15 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
 from raysynth.cli.data import app
 from raysynth.data import decode_members, nifti
+from raysynth.data.audit.audit import audit
+from raysynth.data.audit.thresholds import Thresholds
 from raysynth.data.dataset import load_dataset
 from raysynth.data.decode import Frame
 from raysynth.data.importer import import_images
@@ -383,6 +386,232 @@ def test_batches_in_any_order_give_the_same_data_set(source, tmp_path, monkeypat
     there, _ = run(source, tmp_path / "there")
     assert here.fingerprint == there.fingerprint
     assert here.read(["pixel_hash", "source_path"]) == there.read(["pixel_hash", "source_path"])
+
+
+@pytest.fixture
+def mirrored(source) -> Path:
+    """The source with mirrored and turned copies of ten images of the first class."""
+    for i in range(10):
+        turn = Image.Transpose.FLIP_LEFT_RIGHT if i % 2 else Image.Transpose.ROTATE_90
+        picture(i).transpose(turn).save(source / "healthy" / f"turned {i}.png")
+    return source
+
+
+def split_of(dataset) -> dict[str, str]:
+    return dict(columns(dataset, "id", "split"))
+
+
+def test_mirrored_and_turned_copies_are_never_separated(mirrored, tmp_path):
+    dataset, said = run(mirrored, tmp_path / "out", test=0.3, validation=0.2)
+    # One mirrored copy of five images each, and the turned ones; of 0.png, which has a twin, there are two.
+    assert [dataset.audit[name] for name in ("exact", "near", "mirrored", "rotated")] == [2, 0, 5, 6]
+    assert "2 exact, 0 near, 5 mirrored, 6 rotated" in said
+    of_image = {id_: rest for id_, *rest in columns(dataset, "id", "split", "group")}
+    for i in range(10):
+        assert of_image[f"healthy/{i}.png"] == of_image[f"healthy/turned {i}.png"]
+    assert {split for split, _ in of_image.values()} == {"train", "validation", "test"}
+    assert dataset.leakage.status == "clean"
+    leaky, _ = run(mirrored, tmp_path / "random", split="random", test=0.3)
+    assert leaky.leakage.status == "leaky"
+    assert leaky.leakage.num_test_by_class["healthy"] >= 1
+
+
+def test_planted_copies_make_a_split_by_folders_leaky_and_are_counted_by_class(kaggle, tmp_path):
+    """Beside the two twins, a mirrored copy, and a copy in another class."""
+    picture(110).transpose(Image.Transpose.FLIP_TOP_BOTTOM).save(kaggle / "Testing" / "with tumour é" / "up-down.png")
+    shutil.copy(kaggle / "Training" / "healthy" / "9.png", kaggle / "Testing" / "with tumour é" / "nine.png")
+    dataset, said = run(kaggle, tmp_path / "out", split="folders", validation=0)
+    assert dataset.leakage.status == "leaky"
+    assert dataset.leakage.num_test_by_class == {"healthy": 1, "with tumour é": 3}
+    assert dataset.audit["leakage"]["folders"] == {"status": "leaky", "num_test": 4, "of_test": 12}
+    assert dataset.audit["label_conflicts"] == 1
+    assert "Testing/with tumour é/nine.png (with tumour é) = Training/healthy/9.png (healthy), exact" in said
+    content = json.loads((tmp_path / "out" / "audit" / "audit.json").read_text(encoding="utf-8"))
+    assert content["leakage"]["in force"]["test_by_class"] == {
+        "healthy": {"leaked": 1, "of": 5},
+        "with tumour é": {"leaked": 3, "of": 7},
+    }
+    pooled, _ = run(kaggle, tmp_path / "pooled")
+    assert pooled.leakage.status == "clean"
+    assert pooled.audit["leakage"]["folders"]["num_test"] == 4
+
+
+def test_the_audit_of_an_import_is_the_audit_of_its_data_set(mirrored, tmp_path):
+    dataset, _ = run(mirrored, tmp_path / "out", test=0.3)
+    folder = tmp_path / "out" / "audit"
+    assert sorted(file.name for file in folder.iterdir()) == ["audit.json", "audit.png", "pairs.parquet"]
+    content = json.loads((folder / "audit.json").read_text(encoding="utf-8"))
+    again = audit(dataset.path, say=lambda line: None)
+    for found in (content, again.content):
+        for name in ("seconds", "fingerprint"):  # the import's is not known before it is written
+            del found[name]
+    assert content == again.content
+    pairs = pd.read_parquet(folder / "pairs.parquet")
+    assert pairs[["id_a", "id_b"]].to_numpy().tolist() == again.pairs[["id_a", "id_b"]].to_numpy().tolist()
+    assert again.groups == [group for (group,) in columns(dataset, "group")]
+    summary = json.loads((tmp_path / "out" / "dataset.json").read_text(encoding="utf-8"))["audit"]
+    assert summary == dataset.audit == json.loads(json.dumps(again.summary()))
+    assert summary["leakage"]["in force"] == {"status": "clean", "num_test": 0, "of_test": dataset.num_images("test")}
+    assert 0 <= summary["shortcuts"]["width x height"] <= 1
+
+
+def test_thresholds_of_a_copy_are_options(source, tmp_path):
+    picture(3, side=40).save(source / "healthy" / "large.png")
+    dataset, _ = run(source, tmp_path / "out")
+    assert (dataset.audit["exact"], dataset.audit["near"]) == (2, 1)
+    strict, _ = run(source, tmp_path / "strict", thresholds=Thresholds(score=0.9999))
+    assert (strict.audit["exact"], strict.audit["near"]) == (2, 0)
+    assert strict.source["arguments"]["thresholds"]["score"] == strict.audit["thresholds"]["score"] == 0.9999
+    with pytest.raises(UserError, match=r"--score 2: want"):
+        run(source, tmp_path / "refused", thresholds=Thresholds(score=2))
+
+
+def test_folds_are_data_sets_that_test_every_image_once(mirrored, tmp_path):
+    first, said = run(mirrored, tmp_path / "out", folds=3)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["fold-0", "fold-1", "fold-2"]
+    assert "50 images imported" in said
+    assert "3 data sets: " in said
+    datasets = [load_dataset(tmp_path / "out" / f"fold-{fold}") for fold in range(3)]
+    assert first == datasets[0]
+    assert [dataset.name for dataset in datasets] == ["out-fold-0", "out-fold-1", "out-fold-2"]
+    tested: list[str] = []
+    for fold, dataset in enumerate(datasets):
+        assert dataset.leakage.status == "clean"
+        assert all(dataset.counts["test"][name] for name in dataset.classes)
+        assert dataset.num_images("validation") > 0
+        tested += [id_ for id_, split in split_of(dataset).items() if split == "test"]
+        assert all((split == "test") == (of == fold) for split, of in columns(dataset, "split", "fold"))
+        assert (dataset.path / "audit" / "audit.json").is_file()
+    assert sorted(tested) == sorted(split_of(first))
+    assert len({dataset.fingerprint for dataset in datasets}) == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [
+        ({"folds": 1}, "--folds 1: give at least 2"),
+        ({"folds": 3, "split": "random"}, "--folds 3: goes with --split grouped only, not with random"),
+        ({"folds": 60}, "--folds 60: there are only"),
+        ({"add_to": "nowhere"}, "--add-to nowhere: no dataset.json"),
+        ({"add_to": "nowhere", "split": "folders"}, "--add-to nowhere: goes with --split grouped only"),
+    ],
+)
+def test_folds_and_bases_that_cannot_be_are_refused_in_one_line(source, tmp_path, options, hint):
+    with pytest.raises(UserError, match=hint) as caught:
+        run(source, tmp_path / "out", **options)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_dedupe_keeps_the_largest_of_the_copies(mirrored, tmp_path):
+    picture(3, side=60).save(mirrored / "healthy" / "large.png")
+    dataset, said = run(mirrored, tmp_path / "out", dedupe=True)
+    assert dataset.num_images() == 38
+    assert [dataset.audit[name] for name in ("exact", "near", "mirrored", "rotated")] == [0, 0, 0, 0]
+    ids = split_of(dataset)
+    assert "healthy/large.png" in ids
+    reasons = rejected(tmp_path / "out")
+    assert len(reasons) == 13
+    assert reasons["healthy/3.png"] == reasons["healthy/turned 3.png"] == "a copy of healthy/large.png (--dedupe)"
+    # Of equal sizes the first by name.
+    assert reasons["healthy/copy.png"] == reasons["healthy/turned 0.png"] == "a copy of healthy/0.png (--dedupe)"
+    assert "38 images imported, 13 files rejected" in said
+
+
+@pytest.fixture
+def more(tmp_path) -> Path:
+    """Ten new images, one of a new class, a mirrored copy of an old one, and one that is there already."""
+    root = tmp_path / "more"
+    for name in ("healthy", "new"):
+        (root / name).mkdir(parents=True)
+    for i in range(10):
+        picture(300 + i).save(root / ("healthy" if i else "new") / f"new {i}.png")
+    picture(5).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(root / "healthy" / "mirrored 5.png")
+    picture(900).save(root / "healthy" / "7.png")
+    return root
+
+
+def test_added_images_leave_the_old_ones_where_they_are(source, more, tmp_path):
+    old, _ = run(source, tmp_path / "old", test=0.3, seed=1)
+    dataset, said = run(more, tmp_path / "out", add_to=tmp_path / "old", test=0.3)
+    assert "51 images imported (11 new), 1 files rejected" in said
+    assert rejected(tmp_path / "out") == {"healthy/7.png": "old has an image of this name already"}
+    assert dataset.classes == ("healthy", "new", "with tumour é")
+    before, after = split_of(old), split_of(dataset)
+    assert {id_: after[id_] for id_ in before} == before
+    assert list(after)[: len(before)] == list(before)
+    assert after["healthy/mirrored 5.png"] == before["healthy/5.png"]
+    assert dataset.leakage.status == "clean"
+    assert dataset.source["arguments"]["add_to"] == {"name": "old", "fingerprint": old.fingerprint}
+    np.testing.assert_array_equal(dataset.pixels()[0][:40], old.pixels()[0])
+    assert load_dataset(tmp_path / "old") == old
+
+
+def test_an_added_image_that_would_join_two_splits_is_rejected_with_both(source, more, tmp_path):
+    """It is a copy of a train image, and of the patient of a test image."""
+    old, _ = run(source, tmp_path / "old", test=0.3)
+    before = split_of(old)
+    train, test = (
+        next(id_ for id_, split in before.items() if split == wanted and "copy" not in id_ and "/0.png" not in id_)
+        for wanted in ("train", "test")
+    )
+    (tmp_path / "groups.csv").write_text(f"path,group\n{test},p\n", encoding="utf-8")
+    old, _ = run(source, tmp_path / "with group", test=0.3, groups=tmp_path / "groups.csv")
+    assert split_of(old) == before
+    with Image.open(source / train) as image:
+        image.transpose(Image.Transpose.ROTATE_180).save(more / "healthy" / "bridge.png")
+    (tmp_path / "more.csv").write_text("path,group\nhealthy/bridge.png,p\n", encoding="utf-8")
+    dataset, _ = run(more, tmp_path / "out", add_to=old.path, groups=tmp_path / "more.csv", test=0.3)
+    reason = rejected(tmp_path / "out")["healthy/bridge.png"]
+    assert f"{train} (train)" in reason
+    assert f"{test} (test)" in reason
+    assert {id_: split_of(dataset)[id_] for id_ in before} == before
+    assert "healthy/bridge.png" not in split_of(dataset)
+    assert dataset.leakage.status == "clean"
+
+
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [
+        ({"size": 32}, "--add-to .*old: its images have the shape 1 x 16 x 16, the new ones 1 x 32 x 32"),
+        ({"channels": 3}, "--add-to .*old: its images have the shape"),
+        ({"fit": "pad"}, "--fit pad: the images of --add-to .*old were made with stretch"),
+        ({"folds": 3}, "--folds 3: the data set of --add-to has one split"),
+    ],
+)
+def test_images_of_another_kind_are_not_added(source, more, tmp_path, options, hint):
+    run(source, tmp_path / "old")
+    with pytest.raises(UserError, match=hint) as caught:
+        run(more, tmp_path / "out", add_to=tmp_path / "old", **options)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_images_are_added_to_folds_in_a_bucket(source, more, bucket):
+    run(source, f"{bucket}/old", folds=3)
+    old = dict(columns(load_dataset(f"{bucket}/old/fold-0"), "id", "fold"))
+    dataset, said = run(more, f"{bucket}/new", add_to=f"{bucket}/old")
+    assert "51 images imported (11 new)" in said
+    fold_of = dict(columns(dataset, "id", "fold"))
+    assert {id_: fold_of[id_] for id_ in old} == old
+    assert fold_of["healthy/mirrored 5.png"] == old["healthy/5.png"]
+    last = load_dataset(f"{bucket}/new/fold-2")
+    assert {id_ for id_, split in split_of(last).items() if split == "test"} == {
+        id_ for id_, fold in fold_of.items() if fold == 2
+    }
+    with pytest.raises(UserError, match=r"--folds 2: .*3 folds"):
+        run(more, f"{bucket}/two", add_to=f"{bucket}/old", folds=2)
+
+
+def test_the_command_folds_dedupes_and_adds(mirrored, more, tmp_path):
+    arguments = ["import", str(mirrored), "--size", "16", "--folds", "2", "--dedupe", "--out", str(tmp_path / "old")]
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    arguments = ["import", str(more), "--size", "16", "--add-to", str(tmp_path / "old"), "--out", str(tmp_path / "new")]
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    assert load_dataset(tmp_path / "old" / "fold-1").num_images() == 38
+    new = load_dataset(tmp_path / "new" / "fold-1")
+    assert new.num_images() == 49
+    assert new.audit["mirrored"] == 1  # without --dedupe the new image stays beside the old one
 
 
 def test_the_command_prints_a_table_or_json(kaggle, tmp_path):
