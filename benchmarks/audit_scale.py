@@ -2,9 +2,9 @@
 
     python benchmarks/audit_scale.py [--sizes 10000 30000 100000] [--ray-sizes 30000]
 
-The thumbnails are drawn: heads of many outlines with random tissue, no two alike, and a tenth of them copies
-(mirrored, noised or with another gamma) that should be found. Each run has a process of its own, so that its memory
-can be told; the exponent is that of a power of the number of images, fitted to the seconds. Needs Linux's /proc.
+The thumbnails are drawn: heads of many outlines, of thirty anatomies with tissue of their own, and a tenth of them
+copies (mirrored, noised or with another gamma) that should be found. Each run has a process of its own, so that its
+memory can be told; the exponent is that of a power of the number of images, fitted to the seconds. Needs Linux's /proc.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ COPY_KINDS = ("mirrored", "noised", "gamma")
 STAGES = ("embed", "index", "search", "verify", "within groups", "rest")
 CHUNK = 2048  # thumbnails drawn at once
 NUM_WAVES = 20  # of tissue, in each direction
+NUM_ANATOMIES = 30  # every head is one of these with tissue of its own
+ANATOMY_SHARE = 0.6  # of the variance of tissue; with much more, they would be copies but for noise
 SAMPLE_EVERY_S = 0.5
 
 
@@ -54,8 +56,11 @@ class Outcome:
         return sum(self.seconds.values())
 
 
-def draw_heads(num: int, rng: np.random.Generator) -> np.ndarray:
-    """Head-like thumbnails (num, 64, 64) uint8: skull, tissue of low frequencies, ventricles, noise."""
+def draw_heads(num: int, anatomies: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Head-like thumbnails (num, 64, 64) uint8: skull, tissue of low frequencies, ventricles, noise.
+
+    `anatomies` (K, waves, waves) are normal: heads of one anatomy resemble each other, as slices at one height do.
+    """
     waves = np.arange(NUM_WAVES, dtype=np.float32)
     pixel = (np.arange(THUMBNAIL_SIZE, dtype=np.float32) + 0.5) / THUMBNAIL_SIZE
     basis = np.cos(np.pi * pixel[:, None] * waves)
@@ -66,18 +71,23 @@ def draw_heads(num: int, rng: np.random.Generator) -> np.ndarray:
     def each(low: float, high: float) -> np.ndarray:
         return rng.uniform(low, high, (num, 1, 1)).astype(np.float32)
 
-    def field(steepness: np.ndarray) -> np.ndarray:
-        values = basis @ (rng.standard_normal((num, NUM_WAVES, NUM_WAVES), dtype=np.float32) * steepness) @ basis.T
+    def field(weights: np.ndarray) -> np.ndarray:
+        values = basis @ weights @ basis.T
         return values / values.std((1, 2), keepdims=True)
+
+    def normal() -> np.ndarray:
+        return rng.standard_normal((num, NUM_WAVES, NUM_WAVES), dtype=np.float32)
 
     turn, right, down = each(-0.15, 0.15), each(-0.06, 0.06), each(-0.06, 0.06)
     across = ((x - right) * np.cos(turn) + (y - down) * np.sin(turn)) / each(0.6, 0.85)
     along = ((y - down) * np.cos(turn) - (x - right) * np.sin(turn)) / each(0.72, 0.95)
-    radius = np.hypot(across, along) + 0.03 * field(fall**3)
+    radius = np.hypot(across, along) + 0.03 * field(normal() * fall**3)
     brain = 1.0 / (1.0 + np.exp((radius - 0.84) * 40.0))
     skull = np.exp(-(((radius - 0.94) / 0.045) ** 2))
     ventricles = np.exp(-((((np.abs(across) - each(0.08, 0.16)) / 0.07) ** 2 + (along / each(0.15, 0.35)) ** 2) ** 2))
-    value = brain * (each(0.35, 0.55) + each(0.08, 0.14) * field(fall)) + each(0.5, 0.9) * skull
+    shared = anatomies[rng.integers(len(anatomies), size=num)]
+    tissue = field((np.sqrt(ANATOMY_SHARE) * shared + np.sqrt(1.0 - ANATOMY_SHARE) * normal()) * fall)
+    value = brain * (each(0.35, 0.55) + each(0.08, 0.14) * tissue) + each(0.5, 0.9) * skull
     value = value * (1.0 - each(0.2, 0.8) * ventricles) + 0.015 * rng.standard_normal(value.shape, dtype=np.float32)
     return (value.clip(0.0, 1.0) * 255.0).astype(np.uint8)
 
@@ -171,7 +181,8 @@ def measure(num_images: int, with_ray: bool, copy_share: float, seed: int) -> Ou
     num_copies = int(num_images * copy_share)
     num_originals = num_images - num_copies
     chunks = [min(CHUNK, num_originals - at) for at in range(0, num_originals, CHUNK)]
-    originals = np.concatenate([draw_heads(chunk, rng) for chunk in chunks])
+    anatomies = rng.standard_normal((NUM_ANATOMIES, NUM_WAVES, NUM_WAVES), dtype=np.float32)
+    originals = np.concatenate([draw_heads(chunk, anatomies, rng) for chunk in chunks])
     copies, kinds = plant_copies(originals[:num_copies], rng)
     order = rng.permutation(num_images)
     thumbnails = np.concatenate([originals, copies])[order]

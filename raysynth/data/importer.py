@@ -102,6 +102,7 @@ def import_images(
 
     Raises UserError for what the user can mend.
     """
+    # 1. Check what was asked for.
     out, rename = locate(out), dict(rename or {})
     target = Target(
         size=size,
@@ -136,6 +137,7 @@ def import_images(
     elif source.split_folders:
         say(f"pooling the images of {', '.join(sorted(source.split_folders))} (--split folders keeps them apart)")
 
+    # 2. Read and decode.
     num_files = len(source.members) + len(source.rejected)
     say(f"{src}: {num_files} files in {len(source.classes)} classes")
     rows, rejected = decode_members(source, target, say=say)
@@ -149,7 +151,6 @@ def import_images(
     found_at, rejected = rejected, private_rejected(rejected, source, list(rows["format"]))
     say_hidden_paths(found_at, rejected, say)
 
-    # What must not be separated: copies, and what the user or the files' headers say belongs together.
     new = Subject(
         name=out.resolve().name,
         ids=_number_frames(names, rows),
@@ -166,6 +167,8 @@ def import_images(
         formats=list(rows["format"]),
         images=rows["image"],
     )
+
+    # 3. Find copies, and split: they, and what the user or the files' headers say belongs together, stay on one side.
     joined = Joined.make(base, new)
     rejected += joined.rejected
     copies = search([joined.subject], thresholds=thresholds, say=say)
@@ -183,6 +186,7 @@ def import_images(
     classes = sorted(set(arranged.subject.classes))
     say_dropped_classes(class_of.values(), classes, say)
 
+    # 4. Audit and write, once for every fold.
     arguments = {
         **asdict(target),
         "split": split,

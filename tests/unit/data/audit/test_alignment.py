@@ -74,6 +74,13 @@ def test_a_known_map_is_found_from_a_guess_beside_it(phantoms, change):
     assert found.score.min() > 0.9
 
 
+def test_a_faded_copy_is_aligned_as_well(phantoms):
+    made_with = affine(scale=(1.08, 1.0), shift=(0.08, -0.06)).repeat(len(phantoms), 1, 1)
+    faded = (moved(phantoms, made_with) * 0.1).round().astype(np.uint8)
+    found = align(phantoms, faded, affine().repeat(len(phantoms), 1, 1), ones(len(phantoms)))
+    assert np.median(error_in_pixels(found.maps, invert(made_with))) < 0.3
+
+
 def test_an_image_correlates_with_itself_and_overlaps_wholly(phantoms):
     found = align(phantoms, phantoms, affine().repeat(len(phantoms), 1, 1), ones(len(phantoms)))
     np.testing.assert_allclose(found.score, 1.0, atol=1e-3)

@@ -94,20 +94,24 @@ def test_the_scale_tells_which_one_is_the_crop(draw, change, crop_first, seed):
         assert (scale_x, scale_y) == pytest.approx((64 / 57, 64 / 56), abs=0.03)
 
 
-@pytest.mark.parametrize("num_neighbours", [1, 5])
-def test_every_pair_of_several_copies_is_listed(draw, change, num_neighbours):
-    """Not only as many pairs as connect them, however few neighbours are asked for."""
+def test_every_pair_of_several_copies_is_listed_with_its_own_relation(draw, change):
     phantoms = draw(20)
     names = ["none", "left-right", "gamma", "cropped", "half turn", "noise"]
-    copies = [change(phantoms[5], name) for name in names[1:]]
-    found = find(np.concatenate([phantoms, copies]), thresholds=Thresholds(num_neighbours=num_neighbours))
-    members = [5, *range(20, 25)]
-    assert pairs_of(found) == set(combinations(members, 2))
+    found = find(np.concatenate([phantoms, [change(phantoms[5], name) for name in names[1:]]]))
+    assert pairs_of(found) == set(combinations([5, *range(20, 25)], 2))
     relation = {(row.a, row.b): row.relation for row in found.itertuples(index=False)}
     assert relation[5, 20] == relation[20, 21] == relation[20, 22] == "mirrored"
     assert relation[5, 21] == relation[5, 22] == relation[21, 22] == "near"
     assert relation[5, 23] == "rotated"
     assert relation[20, 23] == "mirrored"  # left-right and a half turn: up-down
+
+
+def test_pairs_that_no_search_returns_are_listed_too(draw):
+    """Thirty copies in one orientation, of which an image asks for its nearest neighbour only."""
+    phantoms, rng = draw(10), np.random.default_rng(0)
+    copies = [(phantoms[3] + rng.normal(0, 3, (64, 64))).clip(0, 255).astype(np.uint8) for _ in range(30)]
+    found = find(np.stack([*phantoms, *copies]), thresholds=Thresholds(num_neighbours=1))
+    assert pairs_of(found) == set(combinations([3, *range(10, 40)], 2))
 
 
 def test_a_pair_of_identical_images_is_a_pair_with_each_copy_of_them(draw, change):
