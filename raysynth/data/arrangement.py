@@ -71,10 +71,12 @@ def arrange(
         # Copies, not patients: all slices but one of a patient would be a loss.
         stays = splits.largest_of_each_group(copy_groups, subject.widths, subject.heights, subject.ids, keep=keep)
         stays |= np.array([split is not None for split in keep])
-        kept_place = {copy_groups[row]: places[row] for row in np.flatnonzero(stays)[::-1]}
-        rejected += [
-            (places[row], f"a copy of {kept_place[copy_groups[row]]} (--dedupe)") for row in np.flatnonzero(~stays)
-        ]
+        kept_row = {copy_groups[row]: row for row in np.flatnonzero(stays)[::-1].tolist()}
+        for row in np.flatnonzero(~stays).tolist():
+            other = kept_row[copy_groups[row]]
+            is_conflict = subject.classes[row] != subject.classes[other]
+            labels = f", but {subject.classes[row]} here and {subject.classes[other]} there" if is_conflict else ""
+            rejected.append((places[row], f"a copy of {places[other]}{labels} (--dedupe)"))
         rows = rows[stays]
 
     frozen: list[str | None] = list(keep)
@@ -88,13 +90,13 @@ def arrange(
         groups = _group(subject, copies, rows, thresholds)
 
     chosen = subject.take(rows)
-    labels = np.unique(chosen.classes, return_inverse=True)[1].tolist()
+    numbers = np.unique(chosen.classes, return_inverse=True)[1].tolist()
     fold_of = None
     if plan.num_folds is not None:
         kept = None if keep_folds is None else [keep_folds[row] for row in rows.tolist()]
-        fold_of = folds.folds(groups, labels, num_folds=plan.num_folds, seed=plan.seed, keep=kept)
+        fold_of = folds.folds(groups, numbers, num_folds=plan.num_folds, seed=plan.seed, keep=kept)
         parts = [
-            folds.fold_split(fold_of, fold, groups, labels, validation=plan.validation, seed=plan.seed)
+            folds.fold_split(fold_of, fold, groups, numbers, validation=plan.validation, seed=plan.seed)
             for fold in range(plan.num_folds)
         ]
     elif plan.split == "random":
@@ -104,7 +106,7 @@ def arrange(
             splits.folders(
                 [split or "train" for split in chosen.source_splits],
                 groups,
-                labels,
+                numbers,
                 has_validation=has_validation,
                 validation=plan.validation,
                 seed=plan.seed,
@@ -114,7 +116,7 @@ def arrange(
         parts = [
             splits.grouped(
                 groups,
-                labels,
+                numbers,
                 test=plan.test,
                 validation=plan.validation,
                 seed=plan.seed,

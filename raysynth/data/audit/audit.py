@@ -49,7 +49,9 @@ class Audit:
     def write(self, folder: Path) -> None:
         """`audit.json`, `pairs.parquet` and the contact sheet `audit.png`."""
         folder.mkdir(parents=True, exist_ok=True)
-        self.pairs.drop(columns=["row_a", "row_b", "set_b"]).to_parquet(folder / "pairs.parquet", index=False)
+        table = self.pairs.drop(columns=["row_a", "row_b", "set_b"])
+        texts = table.select_dtypes("object").columns  # where there is no pair, nothing else says that they are texts
+        table.astype(dict.fromkeys(texts, "str")).to_parquet(folder / "pairs.parquet", index=False)
         draw_pairs(self.pairs, self.thumbnails, folder / "audit.png")
         write_text(folder / "audit.json", json.dumps(self.content, indent=2, ensure_ascii=False) + "\n")
 

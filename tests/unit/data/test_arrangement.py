@@ -95,9 +95,9 @@ def test_dedupe_keeps_the_largest_of_each_group_of_copies():
     assert arranged.rows.tolist() == [1, 3, 4, 5, 7]
     assert arranged.subject.ids == ["id001", "id003", "id004", "id005", "id007"]
     assert arranged.rejected == [
-        ("0.png", "a copy of 1.png (--dedupe)"),
-        ("2.png", "a copy of 1.png (--dedupe)"),
-        ("6.png", "a copy of 5.png (--dedupe)"),
+        ("0.png", "a copy of 1.png, but a here and b there (--dedupe)"),
+        ("2.png", "a copy of 1.png, but a here and b there (--dedupe)"),
+        ("6.png", "a copy of 5.png, but a here and b there (--dedupe)"),
     ]
     # The images of one patient are no copies: both stay, in one split.
     assert arranged.subject.groups[0] == arranged.subject.groups[1]
