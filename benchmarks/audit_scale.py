@@ -2,7 +2,7 @@
 
     python benchmarks/audit_scale.py [--sizes 10000 30000 100000] [--ray-sizes 30000]
 
-The thumbnails are drawn: heads of many outlines, of thirty anatomies with tissue of their own, and a tenth of them
+The thumbnails are drawn: heads of many outlines, of five anatomies with tissue of their own, and a tenth of them
 copies (mirrored, noised or with another gamma) that should be found. Each run has a process of its own, so that its
 memory can be told; the exponent is that of a power of the number of images, fitted to the seconds. Needs Linux's /proc.
 """
@@ -34,8 +34,8 @@ COPY_KINDS = ("mirrored", "noised", "gamma")
 STAGES = ("embed", "index", "search", "verify", "within groups", "rest")
 CHUNK = 2048  # thumbnails drawn at once
 NUM_WAVES = 20  # of tissue, in each direction
-NUM_ANATOMIES = 30  # every head is one of these with tissue of its own
-ANATOMY_SHARE = 0.6  # of the variance of tissue; with much more, they would be copies but for noise
+NUM_ANATOMIES = 5  # every head is one of these, with tissue of its own
+ANATOMY_SHARE = 0.55  # of the variance of tissue; with much more, heads would be copies but for noise
 SAMPLE_EVERY_S = 0.5
 
 
@@ -87,7 +87,7 @@ def draw_heads(num: int, anatomies: np.ndarray, rng: np.random.Generator) -> np.
     ventricles = np.exp(-((((np.abs(across) - each(0.08, 0.16)) / 0.07) ** 2 + (along / each(0.15, 0.35)) ** 2) ** 2))
     shared = anatomies[rng.integers(len(anatomies), size=num)]
     tissue = field((np.sqrt(ANATOMY_SHARE) * shared + np.sqrt(1.0 - ANATOMY_SHARE) * normal()) * fall)
-    value = brain * (each(0.35, 0.55) + each(0.08, 0.14) * tissue) + each(0.5, 0.9) * skull
+    value = brain * (each(0.35, 0.55) + each(0.16, 0.24) * tissue) + each(0.5, 0.9) * skull
     value = value * (1.0 - each(0.2, 0.8) * ventricles) + 0.015 * rng.standard_normal(value.shape, dtype=np.float32)
     return (value.clip(0.0, 1.0) * 255.0).astype(np.uint8)
 

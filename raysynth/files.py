@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+
+from raysynth.errors import UserError
 
 
 @contextmanager
@@ -25,6 +28,20 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         partial_path.replace(path)
     finally:
         partial_path.unlink(missing_ok=True)
+
+
+def refuse_unwritable(path: Path, option: str) -> None:
+    """Raise UserError, naming `option`, when `path` cannot be made, with the folders above it that are missing.
+
+    It is tried with a folder that is taken away at once: permissions say nothing of file systems like /proc.
+    """
+    try:
+        path.exists()  # an OSError where the name is too long
+        folder = next(above for above in path.absolute().parents if above.exists())
+        with tempfile.TemporaryDirectory(prefix=".raysynth-", dir=folder):
+            pass
+    except OSError as error:
+        raise UserError(f"{option} {path}: cannot be written ({error.strerror}); choose another folder") from error
 
 
 def write_text(path: Path, text: str) -> None:

@@ -78,7 +78,10 @@ def import_(
         ),
     ] = "grouped",
     test: Annotated[
-        float, typer.Option(help="Share of the images for the test split, from 0 to 1 (not for --split folders).")
+        float,
+        typer.Option(
+            help="Share of the images for the test split, from 0 to 1 (not with --folds, nor with --split folders)."
+        ),
     ] = 0.1,
     validation: Annotated[
         float,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
 from raysynth.data.audit.subject import Subject
+from raysynth.data.audit.thresholds import Thresholds
 from raysynth.data.dataset import Dataset, load_dataset
 from raysynth.data.decode import Target
 from raysynth.data.locations import Location
@@ -22,6 +23,7 @@ class Base:
     subject: Subject
     num_folds: int | None
     folds: list[int | None]
+    thresholds: Thresholds
 
     @property
     def num_images(self) -> int:
@@ -37,15 +39,17 @@ def load_base(path: Location, target: Target) -> Base:
     while (path / f"fold-{num_folds}" / "dataset.json").is_file():
         num_folds += 1
     dataset = load_dataset(path / "fold-0" if num_folds else path, "--add-to")
+    given = dataset.source.get("arguments", {})
+    if num_folds and (wanted := given.get("folds", num_folds)) != num_folds:
+        raise UserError(f"--add-to {path}: has {num_folds} of {wanted} folds; name the folder that holds them all")
     if dataset.kind != "real":
         raise UserError(f"--add-to {path}: a synthetic data set; name one that was imported")
-    if (shape := _shape(target)) != dataset.shape:
+    if target.shape != dataset.shape:
         raise UserError(
-            f"--add-to {path}: its images have the shape {_text(dataset.shape)}, the new ones {_text(shape)}; "
+            f"--add-to {path}: its images have the shape {_text(dataset.shape)}, the new ones {_text(target.shape)}; "
             "give the same --size, --channels and --volumes"
         )
-    given = dataset.source.get("arguments", {})
-    for option in ("fit", "crop", "drop_border"):
+    for option in ("fit", "crop", "drop_border", "axis", "every", "window"):
         if option in given and given[option] != getattr(target, option):
             name = option.replace("_", "-")
             raise UserError(
@@ -55,11 +59,8 @@ def load_base(path: Location, target: Target) -> Base:
     if not num_folds:
         _refuse_lone_fold(dataset, path)
     folds = dataset.read(["fold"])["fold"].to_pylist()
-    return Base(dataset.name, dataset.fingerprint, Subject.read(dataset), num_folds or None, folds)
-
-
-def _shape(target: Target) -> tuple[int, ...]:
-    return (target.channels, *[target.size] * (3 if target.volumes else 2))
+    thresholds = Thresholds(**given.get("thresholds", {}))
+    return Base(dataset.name, dataset.fingerprint, Subject.read(dataset), num_folds or None, folds, thresholds)
 
 
 def _text(shape: tuple[int, ...]) -> str:
@@ -79,6 +80,15 @@ def check_same_folds(given: int | None, there: int | None) -> int | None:
     return there
 
 
+def check_same_thresholds(given: Thresholds | None, base: Base) -> Thresholds:
+    """The thresholds of the base. Raises UserError when others were given: they would see other copies in it."""
+    if given not in (None, Thresholds(), base.thresholds):
+        raise UserError(
+            f"--add-to {base.name}: was audited with {asdict(base.thresholds)}; leave the thresholds out, or give these"
+        )
+    return base.thresholds
+
+
 @dataclass(frozen=True)
 class Joined:
     """Old and new images: `keep` (N,) the splits and `keep_folds` the folds of the old ones, None for new ones."""
@@ -90,14 +100,19 @@ class Joined:
 
     @staticmethod
     def make(base: Base | None, new: Subject) -> Joined:
-        """The images of the base, if there is one, and then the new ones; files that are there already are rejected."""
+        """The images of the base, if there is one, and then the new ones.
+
+        A file that is there already, by its name and its pixels, is rejected; another of the same name gets a new one.
+        """
         if base is None:
             return Joined(new, [None] * len(new), None, [])
-        there = set(base.subject.ids)
-        is_new = np.array([image_id not in there for image_id in new.ids], dtype=bool)
-        reason = f"{base.name} has an image of this name already"
+        there = dict(zip(base.subject.ids, base.subject.hashes, strict=True))
+        is_new = np.array([there.get(i) != h for i, h in zip(new.ids, new.hashes, strict=True)], dtype=bool)
+        reason = f"{base.name} has this image already"
         rejected = [(new.places()[row], reason) for row in np.flatnonzero(~is_new)]
         fresh = new.take(np.flatnonzero(is_new))
+        taken = {*there, *fresh.ids}
+        fresh = replace(fresh, ids=[_free_name(name, taken) if name in there else name for name in fresh.ids])
         nothing = [None] * len(fresh)
         return Joined(
             subject=base.subject.join(fresh).named(new.name),
@@ -105,3 +120,12 @@ class Joined:
             keep_folds=None if base.num_folds is None else [*base.folds, *nothing],
             rejected=rejected,
         )
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    """The name with a number, and from now on taken."""
+    number = 2
+    while (numbered := f"{name} ({number})") in taken:
+        number += 1
+    taken.add(numbered)
+    return numbered

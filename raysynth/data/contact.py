@@ -95,7 +95,8 @@ def _follow(
     if entry["fingerprint"] == real.fingerprint:
         # Its test images were compared with its train images when it was made.
         status, num_test = real.leakage.status, real.leakage.num_test
-        if status == "leaky" and not num_test:
+        leaks = num_test or ("validation" in splits and real.leakage.num_validation)
+        if status == "leaky" and not leaks:
             status = "clean"
         detail = f"{images} are the train split of the real data set itself, whose leakage is {status}"
         return _entry(entry, status, detail, {"test": num_test}), set()
@@ -115,6 +116,8 @@ def _follow(
     counts = [f"{numbers[split]} of {len(held_out[split])} {split} images" for split in splits if numbers[split]]
     if counts:
         return _entry(entry, "touches", f"{' and '.join(counts)} have a copy among {images}", numbers), touched
+    if drawn and source is not None and not dataset_provenance(source).entries:
+        return _entry(entry, "unknown", f"{images} are synthetic, and of what is unknown", numbers), touched
     if source is None:
         reason = f"are no longer at {entry['path']}, so near copies may be among them"
         return _entry(entry, "unknown", f"{images} {reason}", numbers), touched

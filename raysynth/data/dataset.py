@@ -12,7 +12,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from importlib.metadata import version
@@ -28,10 +29,12 @@ from PIL import Image
 from raysynth.data.leakage import Leakage, find_leakage
 from raysynth.data.locations import BucketPath, Location, arrow_path, explaining, locate, naming, upload_folder
 from raysynth.errors import UserError
+from raysynth.files import refuse_unwritable
 
 FORMAT = 2
 SPLITS = ("train", "validation", "test")
 THUMBNAIL_SIZE = 64
+BLANK_RANGE = 3  # grey values in an image that shows nothing
 ROWS_PER_SHARD = 4096
 ROWS_PER_ROW_GROUP = 512  # what a task reads at a time: a small set is one shard, and every core wants its part
 
@@ -92,19 +95,30 @@ class Dataset:
         """The named columns of all rows (of one split), in the order in which they were written."""
         filters = None if split is None else [("split", "==", split)]
         folder, system = arrow_path(self.images_folder)
-        with explaining(self.path):
+        with _readable(self.path):
             return pq.read_table(folder, columns=list(columns), filters=filters, filesystem=system)
 
     def take(self, columns: Sequence[str], rows: np.ndarray) -> pa.Table:
         """The named columns of the rows (N,) with these numbers in the order of `read`; no other image is read."""
         folder, system = arrow_path(self.images_folder)
-        with explaining(self.path):
+        with _readable(self.path):
             return pyarrow.dataset.dataset(folder, filesystem=system).take(rows, columns=list(columns))
 
     def pixels(self, split: str | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Images (N, C, H, W) uint8 and labels (N,) int64 of one split, or of all."""
         table = self.read(["image", "label"], split)
         return tensor_column(table, "image"), table["label"].to_numpy()
+
+
+@contextmanager
+def _readable(path: Location) -> Iterator[None]:
+    """Raise UserError for shards that are broken, or gone since `load_dataset` saw them."""
+    try:
+        with explaining(path):
+            yield
+    except (OSError, pa.ArrowInvalid) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise UserError(f"{path}: images cannot be read ({reason}); import it again") from error
 
 
 def load_dataset(path: Location | str, option: str = "--data") -> Dataset:
@@ -159,14 +173,15 @@ def write_dataset(
     source: dict[str, Any],
     provenance: dict[str, Any] | None = None,
     audit: dict[str, Any] | None = None,
-    leakage_detail: str = "",
+    leakage: Leakage | None = None,
     extra_files: Mapping[str, str] | Callable[[Path], None] | None = None,
 ) -> Dataset:
     """Write a data set and return it; `path` appears complete or not at all.
 
     `images` is (N, C, H, W) uint8. `columns` holds `id`, `label` and `split`; the others are optional. `thumbnail`
     (N, 64, 64) and with it `pixel_hash` should be those of the original where there is one (default: of `images`);
-    `group` defaults to the pixel hash. Counts, fingerprint and the leakage status are computed here; `audit` is kept.
+    `group` defaults to the pixel hash. Counts and fingerprint are computed here, and so is the
+    leakage by groups if none is given.
     `extra_files` (name -> text, e.g. `rejected.csv`) is put beside `dataset.json`; a callable is given the folder.
     """
     path = locate(path)
@@ -206,7 +221,7 @@ def write_dataset(
         counts=counts,
         fingerprint=_fingerprint(images, labels, list(splits), list(rows["id"]), classes),
         source=source,
-        leakage=find_leakage(rows["group"], list(splits), [classes[label] for label in labels], leakage_detail),
+        leakage=leakage or find_leakage(rows["group"], list(splits), [classes[label] for label in labels]),
         provenance=provenance,
         audit=audit,
         software={package: version(package) for package in ("raysynth", "pyarrow", "pillow", "numpy")},
@@ -266,12 +281,13 @@ def with_folder(path: Location, write: Callable[[Path], None]) -> None:
 
 
 def refuse_existing(path: Location | str, option: str = "--out") -> None:
-    """Raise UserError when `path` already holds something: no verb overwrites."""
+    """Raise UserError when `path` already holds something, for no verb overwrites, or cannot be made."""
     with naming(option):
         path = locate(path)
         if isinstance(path, BucketPath):
             is_taken = not path.is_empty()
         else:
+            refuse_unwritable(path, option)
             is_taken = path.exists() and (not path.is_dir() or any(path.iterdir()))
     if is_taken:
         raise UserError(f"{option} {path}: exists and is not empty; choose another folder or remove it first")
@@ -292,6 +308,11 @@ def thumbnail(image: np.ndarray) -> np.ndarray:
     if grey.size != (THUMBNAIL_SIZE, THUMBNAIL_SIZE):
         grey = grey.resize((THUMBNAIL_SIZE, THUMBNAIL_SIZE), Image.Resampling.BILINEAR)
     return np.asarray(grey, dtype=np.uint8)
+
+
+def is_blank(thumbnails: np.ndarray) -> np.ndarray:
+    """Whether each thumbnail (N, 64, 64) uint8 is of one grey: it is like every other blank one, and a copy of none."""
+    return np.ptp(thumbnails, axis=(1, 2)) <= BLANK_RANGE
 
 
 def hash_pixels(grey: np.ndarray) -> str:

@@ -28,13 +28,45 @@ def say_oddities(has_more_frames: np.ndarray, is_headless: np.ndarray, say: Say)
         say(f"notice: no head was found in {num} images, which were taken whole (--crop head)")
 
 
-def say_missing_classes(parts: np.ndarray, class_names: np.ndarray, test: float, validation: float, say: Say) -> None:
-    """Classes too small to be in every split that was asked for."""
+def say_missing_classes(
+    parts: np.ndarray,
+    class_names: np.ndarray,
+    test: float,
+    validation: float,
+    say: Say,
+    *,
+    groups: Sequence[str] = (),
+    source_groups: Sequence[str | None] = (),
+) -> None:
+    """Classes too small to be in every split that was asked for, or all in one group of more than half of the images.
+
+    `parts` (N,) are splits. `groups` (N,) were not separated, and `source_groups` (N,) are what the source calls them;
+    both are empty where images were split regardless of groups.
+    """
+    largest, num = Counter(groups).most_common(1)[0] if groups else ("", 0)
+    inside = np.array([group == largest for group in groups], dtype=bool)
+    is_large = 2 * num > len(parts)
+    captive = set(class_names[inside]) - set(class_names[~inside]) if is_large else set()
+    lacking = []
     for split, share in (("train", 1.0), ("validation", validation), ("test", test)):
-        missing = sorted(set(class_names) - set(class_names[parts == split]))
+        missing = set(class_names) - set(class_names[parts == split])
+        if share > 0 and missing & captive:
+            is_empty = missing == set(class_names)
+            lacking.append(f"no {split} " + ("split" if is_empty else f"image of {_shown(missing & captive)}"))
+            missing -= missing if is_empty else captive
         if share > 0 and missing:
-            shown = ", ".join(map(repr, missing[:MAX_EXAMPLES]))
-            say(f"notice: no {split} image of {shown}: too few distinct images, or the source's folders have none")
+            why = "too few distinct images, or the source's folders have none"
+            say(f"notice: no {split} image of {_shown(missing)}: {why}")
+    if lacking:
+        names = sorted({name for name, is_in in zip(source_groups, inside, strict=True) if is_in and name})
+        what = f"of one group ({', '.join(names[:MAX_EXAMPLES])})" if names else "copies of each other"
+        remedy = "give --groups, or for a table --group-column ''" if names else "see pairs.parquet in the folder audit"
+        count = f"all {num}" if num == len(parts) else f"{num} of {len(parts)}"
+        say(f"notice: {count} images are {what}, so there is {' and '.join(lacking)}; {remedy}")
+
+
+def _shown(names: Iterable[str]) -> str:
+    return ", ".join(map(repr, sorted(names)[:MAX_EXAMPLES]))
 
 
 def say_rejected(rejected: Sequence[tuple[str, str]], say: Say) -> None:

@@ -11,7 +11,7 @@ from raysynth.data.cropping import CROPS, FITS
 from raysynth.data.decode import Target
 from raysynth.data.locations import Location
 from raysynth.data.nifti import AXES
-from raysynth.data.sources import Source
+from raysynth.data.sources import Source, readable, unfit_class_name
 from raysynth.data.windowing import WINDOWS
 from raysynth.errors import UserError
 
@@ -42,10 +42,14 @@ def check_target(target: Target) -> None:
             raise UserError(f"{option} {value}: unknown; choose one of {', '.join(known)}")
 
 
-def check_shares(split: str, test: float, validation: float) -> None:
-    """Raises UserError for an unknown way to split and for shares that leave no image to train on."""
+def check_shares(split: str, test: float, validation: float, folds: int | None = None) -> None:
+    """Raises UserError for an unknown way to split and for shares that leave no image to train on.
+
+    With `folds`, which are the test splits, the share `test` means nothing.
+    """
     if split not in SPLIT_METHODS:
         raise UserError(f"--split {split}: unknown; choose one of {', '.join(SPLIT_METHODS)}")
+    test = 0.0 if folds else test
     for option, share in (("--test", test), ("--validation", validation)):
         if not 0 <= share < 1:
             raise UserError(f"{option} {share}: a share of the images, from 0 up to but not including 1")
@@ -87,9 +91,8 @@ def rename_classes(source: Source, rename: Mapping[str, str]) -> dict[str, str]:
         if old not in source.classes:
             known = ", ".join(source.classes)
             raise UserError(f"--rename {given}={new}: no class {given!r} in the source; its classes are {known}")
-        if not new.strip() or "/" in new or "\\" in new or new.startswith("."):
-            raise UserError(
-                f"--rename {given}={new}: {new!r} is no class name; it names a folder, so no slash, no leading dot"
-            )
-        renamed[old] = unicodedata.normalize("NFC", new.strip())
+        new = new.strip()
+        if reason := unfit_class_name(new):
+            raise UserError(f"--rename {given}={readable(new)}: {reason}")
+        renamed[old] = unicodedata.normalize("NFC", new)
     return {name: renamed.get(name, name) for name in source.classes}

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from raysynth.data import kaggle
-from raysynth.data.arrangement import Arrangement, Plan, arrange
-from raysynth.data.audit.audit import Audit, audit_subject, search
+from raysynth.data.arrangement import Plan, arrange
+from raysynth.data.audit.audit import search
 from raysynth.data.audit.subject import Subject
 from raysynth.data.audit.summary import short_lines
 from raysynth.data.audit.thresholds import Thresholds
-from raysynth.data.base import Joined, check_same_folds, load_base
+from raysynth.data.base import Joined, check_same_folds, check_same_thresholds, load_base
 from raysynth.data.cropping import Crop, Fit
-from raysynth.data.dataset import Dataset, hash_pixels, refuse_existing, write_dataset
+from raysynth.data.dataset import Dataset, hash_pixels, refuse_existing
 from raysynth.data.decode import Target
 from raysynth.data.decode_members import decode_members
 from raysynth.data.import_notices import (
@@ -38,6 +35,7 @@ from raysynth.data.import_options import (
     check_target,
     rename_classes,
 )
+from raysynth.data.import_output import write_import
 from raysynth.data.locations import BucketPath, Location, locate, naming
 from raysynth.data.nifti import Axis
 from raysynth.data.private_paths import private_names, private_rejected
@@ -116,15 +114,16 @@ def import_images(
         window=window,
     )
     columns = Columns(path=path_column, bytes=bytes_column, label=label_column, group=group_column, split=split_column)
-    thresholds = thresholds or Thresholds()
-    thresholds.check()
+    (thresholds or Thresholds()).check()
     check_target(target)
-    check_shares(split, test, validation)
+    check_shares(split, test, validation, folds)
     check_folds(folds, split, add_to)
     refuse_existing(out)
     base = None if add_to is None else load_base(locate(add_to), target)
     if base is not None:
         folds = check_same_folds(folds, base.num_folds)
+        thresholds = check_same_thresholds(thresholds, base)
+    thresholds = thresholds or Thresholds()
     with naming("SRC"):
         source = _open(src, out, columns, root, say)
     if groups is not None:
@@ -183,8 +182,7 @@ def import_images(
         has_validation="validation" in source.split_folders.values(),
     )
     rejected += arranged.rejected
-    classes = sorted(set(arranged.subject.classes))
-    say_dropped_classes(class_of.values(), classes, say)
+    say_dropped_classes(class_of.values(), sorted(set(arranged.subject.classes)), say)
 
     # 4. Audit and write, once for every fold.
     arguments = {
@@ -208,68 +206,27 @@ def import_images(
         "rejected": len(rejected),
         "headless": int(np.sum(rows["is_headless"])),
     }
-    datasets = []
-    for fold, parts in enumerate(arranged.parts):
-        place = out if folds is None else out / f"fold-{fold}"
-        say_missing_classes(parts, arranged.subject.classes, test if folds is None else 1 / folds, validation, say)
-        subject = arranged.subject.with_splits(parts)
-        found = audit_subject(subject, thresholds=thresholds, copies=arranged.copies, say=say)
-        datasets.append(_write(place, subject, arranged, classes, origin, rejected, found))
-        if fold == 0:
-            for line in short_lines(found.content):
-                say(line)
+    dataset, found = write_import(out, arranged, origin, rejected, thresholds=thresholds, say=say)
+    for line in short_lines(found.content):
+        say(line)
+    test_share = test if folds is None else 1.0 / folds
+    say_missing_classes(
+        arranged.parts[0],
+        arranged.subject.classes,
+        test_share,
+        validation,
+        say,
+        groups=arranged.subject.groups if split == "grouped" else (),
+        source_groups=arranged.subject.source_groups if split == "grouped" else (),
+    )
     num_images = len(arranged.subject)
     added = "" if base is None else f" ({num_images - base.num_images} new)"
-    listed = f" (see {datasets[0].path / 'rejected.csv'})" if rejected else ""
+    listed = f" (see {dataset.path / 'rejected.csv'})" if rejected else ""
     say(f"{num_images} images imported{added}, {len(rejected)} files rejected{listed}")
     say_rejected(rejected, say)
     if folds is not None:
-        say(f"{folds} data sets: {datasets[0].path} to {datasets[-1].path.name}, each a whole one; the first of them:")
-    return datasets[0]
-
-
-def _write(
-    out: Location,
-    subject: Subject,
-    arranged: Arrangement,
-    classes: Sequence[str],
-    origin: dict[str, Any],
-    rejected: Sequence[tuple[str, str]],
-    found: Audit,
-) -> Dataset:
-    """The data set with what was rejected and found."""
-
-    def write_beside(folder: Path) -> None:
-        (folder / "rejected.csv").write_text(_as_csv(rejected), encoding="utf-8")
-        found.write(folder / "audit")
-
-    assert subject.images is not None
-    return write_dataset(
-        out,
-        name=subject.name if arranged.fold_of is None else f"{subject.name}-{out.name}",
-        kind="real",
-        classes=classes,
-        images=subject.images,
-        columns={
-            "id": subject.ids,
-            "label": [classes.index(name) for name in subject.classes],
-            "split": list(subject.splits),
-            "fold": [None] * len(subject) if arranged.fold_of is None else arranged.fold_of.tolist(),
-            "group": subject.groups,
-            "source_group": subject.source_groups,
-            "pixel_hash": subject.hashes,
-            "thumbnail": subject.thumbnails,
-            "source_path": subject.paths,
-            "source_split": subject.source_splits,
-            "source_width": subject.widths,
-            "source_height": subject.heights,
-            "source_format": subject.formats,
-        },
-        source=origin,
-        audit=found.summary(),
-        leakage_detail="no copies, and no images of one group, in different splits",
-        extra_files=write_beside,
-    )
+        say(f"{folds} data sets: {dataset.path} to fold-{folds - 1}, each a whole one; the first of them:")
+    return dataset
 
 
 def _open(src: Place, out: Location, columns: Columns, root: Place | None, say: Say) -> Source:
@@ -305,11 +262,3 @@ def _number_frames(names: Sequence[str], rows: Mapping[str, np.ndarray]) -> list
         name + (f"#{frame:04d}" if num_images[member] > 1 else "")
         for name, member, frame in zip(names, rows["member"], rows["frame"], strict=True)
     ]
-
-
-def _as_csv(rejected: Sequence[tuple[str, str]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["path", "reason"])
-    writer.writerows(rejected)
-    return text.getvalue()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -24,17 +24,28 @@ class Leakage:
 
 
 def find_leakage(
-    groups: Sequence[str], splits: Sequence[str], class_names: Sequence[str] | None = None, detail: str = ""
+    groups: Sequence[str],
+    splits: Sequence[str],
+    class_names: Sequence[str] | None = None,
+    *,
+    pairs: Iterable[Sequence[int]] = (),
+    detail: str = "",
 ) -> Leakage:
     """Count the images (N,) with one of their group in a split that is used before theirs: train, validation, test.
 
-    `detail` says what the groups rest on, where nothing leaks.
+    Copies of which the `pairs` of row numbers tell count as well, whatever their groups: a pair that was cut to break a
+    chain is still a pair. `detail` says what was looked at, where nothing leaks.
     """
     rows = list(zip(groups, splits, strict=True))
     in_train = {group for group, split in rows if split == "train"}
     seen = in_train | {group for group, split in rows if split == "validation"}
     is_leaked = [split == "test" and group in seen for group, split in rows]
-    num_validation = sum(1 for group, split in rows if split == "validation" and group in in_train)
+    is_leaked_validation = [split == "validation" and group in in_train for group, split in rows]
+    for pair in pairs:
+        for row, other in (tuple(pair), tuple(reversed(pair))):
+            is_leaked[row] |= splits[row] == "test" and splits[other] != "test"
+            is_leaked_validation[row] |= splits[row] == "validation" and splits[other] == "train"
+    num_validation = sum(is_leaked_validation)
     num_test = sum(is_leaked)
     if not num_test and not num_validation:
         return Leakage("clean", detail or "no images of one group in different splits")

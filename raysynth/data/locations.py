@@ -256,20 +256,24 @@ def refuse_bucket(place: Location | str, option: str) -> None:
 
 
 def upload_folder(folder: Path, to: BucketPath, *, last: str) -> None:
-    """Copy a local folder to a bucket, the file `last` when all others are there; all of it or, if possible, nothing.
+    """Copy a local folder to a bucket, files called `last` after all others; all of it or, if possible, nothing.
 
     A bucket renames nothing: who finds `last` finds the rest. Raises BucketError when `to` is not empty.
     """
     if not to.is_empty():
         raise BucketError(f"{to}: exists and is not empty; choose another folder or remove it first")
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    lasts = [file for file in files if file.rpartition("/")[2] == last]
+    others = [file for file in files if file not in lasts]
     try:
         with ThreadPoolExecutor(NUM_UPLOADS) as pool:
-            list(pool.map(lambda file: (to / file).upload(folder / file), (file for file in files if file != last)))
-        if last in files:
-            (to / last).upload(folder / last)
+            list(
+                pool.map(lambda file: (to / file).upload(folder / file), (file for file in files if file not in lasts))
+            )
+        for file in lasts:
+            (to / file).upload(folder / file)
     except BaseException:
-        for file in sorted(files, key=lambda file: file != last):
+        for file in [*lasts, *others]:
             with suppress(OSError, UserError):  # what stopped the upload may stop this
                 (to / file).unlink()
         raise

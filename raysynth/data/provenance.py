@@ -14,7 +14,7 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from raysynth.data.dataset import Dataset, hash_pixels, tensor_column, thumbnail
+from raysynth.data.dataset import Dataset, hash_pixels, is_blank, tensor_column, thumbnail
 from raysynth.data.locations import Location
 from raysynth.errors import UserError
 
@@ -84,11 +84,15 @@ def _entry(role: Role, name: Any, path: str | None, fingerprint: str, num_images
 
 
 def hashes_by_image(dataset: Dataset, split: str) -> dict[str, frozenset[str]]:
-    """Id -> the hash of an image's original and that of its stored pixels: a copy may be of either."""
-    table = dataset.read(["id", "pixel_hash", "image"], split)
+    """Id -> the hash of an image's original and that of its stored pixels: a copy may be of either.
+
+    A blank image has none: it is like every other blank one, and says nothing of what was seen.
+    """
+    table = dataset.read(["id", "pixel_hash", "image", "thumbnail"], split)
+    blank = is_blank(tensor_column(table, "thumbnail"))
     stored = [hash_pixels(thumbnail(image)) for image in tensor_column(table, "image")]
     rows = zip(table["id"].to_pylist(), table["pixel_hash"].to_pylist(), stored, strict=True)
-    return {id_: frozenset(hashes) for id_, *hashes in rows}
+    return {id_: frozenset(() if blank[row] else hashes) for row, (id_, *hashes) in enumerate(rows)}
 
 
 def write_hashes(hashes: Mapping[str, frozenset[str]], folder: Location) -> None:

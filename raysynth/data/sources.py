@@ -8,6 +8,7 @@ Nothing outside of the folder or zip is ever read, and nothing is unpacked to di
 from __future__ import annotations
 
 import os
+import re
 import stat
 import unicodedata
 import zipfile
@@ -33,6 +34,9 @@ SPLIT_FOLDERS = {
     "testing": "test",
 }
 IGNORED_NAMES = frozenset({"__macosx", "thumbs.db", "desktop.ini", "dicomdir"})
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_UNFIT_FOR_FOLDERS = re.compile(rf"[/\\\\]|{_CONTROL.pattern}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +89,13 @@ def find_images(path: Location) -> Source:
     """List the files of every class, without reading one.
 
     Hidden files and what macOS, Windows and scanners leave beside images are passed over. Raises UserError when
-    `path` is missing, is neither a folder nor a zip, or holds no class folders.
+    `path` is missing, is neither a folder nor a zip, is a data set already, or holds no class folders.
     """
     reader: Reader
     if path.is_dir():
+        if (path / "dataset.json").is_file():
+            verbs = f"`raysynth data export` writes its images, `--add-to {path}` adds others to it"
+            raise UserError(f"SRC {path}: is a data set already; {verbs}")
         reader = FolderReader(path.resolve())
         entries = list(_list_bucket(path) if isinstance(path, BucketPath) else _list_folder(path))
     elif path.is_file():
@@ -256,6 +263,14 @@ def _is_ignored(name: str) -> bool:
     return (name.startswith(".") and name != "..") or name.casefold() in IGNORED_NAMES
 
 
+def unfit_class_name(name: str) -> str:
+    """Why this cannot be the name of a class, or nothing."""
+    if name.strip() and not name.startswith(".") and not _UNFIT_FOR_FOLDERS.search(name):
+        return ""
+    return f"{name!r} is no class name; it names a folder: no slash or backslash, no leading dot, no control character"
+
+
 def readable(name: str) -> str:
-    """A file name as valid text: bytes that are not UTF-8 are shown as \\xNN."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    """A file name as valid text of one line: bytes that are not UTF-8, and control characters, are shown as \\xNN."""
+    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

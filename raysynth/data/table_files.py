@@ -42,7 +42,10 @@ def read_names(path: Location) -> tuple[list[str], list[str]]:
     """The names of all columns, and of those that hold the bytes of files. Raises UserError for what is no table."""
     with _readable(path, "SRC"), open_file(path) as file:
         if not is_parquet(path):
-            return _read_text(path, file)[0], []
+            names, _ = _read_text(path, file)
+            if not any(names):
+                raise UserError(f"SRC {path}: is empty; its first line should name the columns, e.g. path,label")
+            return names, []
         schema = pq.ParquetFile(file).schema_arrow
         return schema.names, [field.name for field in schema if _holds_bytes(field.type)]
 
@@ -72,6 +75,8 @@ def read_columns(path: Location, wanted: Mapping[str, str], option: str = "SRC")
     for key, name in wanted.items():
         if key not in found:
             raise UserError(f"{option} {path}: no column {name!r}; its columns are {', '.join(names)}")
+    if not any(found.values()):
+        raise UserError(f"{option} {path}: has no rows; give one for each image, below the columns' names")
     return found
 
 
@@ -79,7 +84,11 @@ def read_columns(path: Location, wanted: Mapping[str, str], option: str = "SRC")
 def _readable(path: Location, option: str) -> Iterator[None]:
     try:
         yield
-    except (pa.ArrowException, csv.Error, OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{option} {path}: its text is not UTF-8; save it as UTF-8 (a spreadsheet offers it)"
+        ) from error
+    except (pa.ArrowException, csv.Error, OSError) as error:
         reason = " ".join(str(getattr(error, "strerror", None) or error).split())
         raise UserError(f"{option} {path}: cannot be read as a table ({reason})") from error
 

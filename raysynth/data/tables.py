@@ -12,9 +12,18 @@ from pathlib import Path, PurePosixPath
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from raysynth.data.locations import BucketPath, Location
+from raysynth.data.locations import BucketPath, Location, naming
 from raysynth.data.readers import FolderReader, ParquetReader, Reader, file_version
-from raysynth.data.sources import SPLIT_FOLDERS, Entry, Member, Source, inspect_file, readable, unfit_size
+from raysynth.data.sources import (
+    SPLIT_FOLDERS,
+    Entry,
+    Member,
+    Source,
+    inspect_file,
+    readable,
+    unfit_class_name,
+    unfit_size,
+)
 from raysynth.data.table_files import open_file, read_columns, read_names
 from raysynth.errors import UserError
 
@@ -41,9 +50,13 @@ def find_rows(table: Location, asked: Columns, *, root: Location | None, say: Ca
 
     Paths are those of files below `root`, the table's own folder unless it is given, or full ones of files there;
     rows whose path leads elsewhere, and rows without a class, are rejected. The columns that were guessed are said.
-    A split is None where the table's word for it is unknown. Raises UserError when a column is missing or the table
-    cannot be read.
+    A split is None where the table's word for it is unknown. Raises UserError when a column, the rows or
+    `root` are missing, or the table cannot be read.
     """
+    if root is not None:
+        with naming("--root"):
+            if not root.is_dir():
+                raise UserError(f"--root {root}: no such folder; name the one in which the paths of the table begin")
     columns = _choose_columns(table, asked)
     wanted = {role: name for role, name in asdict(columns).items() if name and role != "bytes"}
     values = read_columns(table, wanted)
@@ -68,6 +81,8 @@ def find_rows(table: Location, asked: Columns, *, root: Location | None, say: Ca
             rejected.append((name, entry.reason))
         elif not class_name:
             rejected.append((name, f"no class: column {columns.label!r} is empty"))
+        elif reason := unfit_class_name(class_name):
+            rejected.append((name, reason))
         elif name in members:
             rejected.append((name, f"listed again, as {class_name!r}; the first row was taken"))
         else:
@@ -124,7 +139,8 @@ def _list_paths(root: Location, paths: Sequence[str]) -> Iterator[Entry]:
         if not given:
             yield Entry(("(no path)",), "", reason="the row has no path")
         elif "://" in text or below.is_absolute() or below.parts[:1] == ("..",):
-            reason = f"the path leaves the folder {root.name}; --root DIR says in which folder the files are"
+            name = root.resolve().name or root
+            reason = f"the path leaves the folder {name}; --root DIR says in which folder the files are"
             yield Entry((given,), "", reason=reason)
         elif isinstance(root, BucketPath):
             num_bytes = sizes.get(str(below), 0)

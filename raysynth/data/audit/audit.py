@@ -17,18 +17,18 @@ import numpy as np
 import pandas as pd
 
 from raysynth.data.audit.batches import RAY_MIN_IMAGES, run_here, run_with_ray
-from raysynth.data.audit.copies import find_copies, is_blank
+from raysynth.data.audit.copies import find_copies
 from raysynth.data.audit.findings import contact, count_relations, label_conflicts, leakage_of_splits
 from raysynth.data.audit.groups import describe_groups, group_copies
 from raysynth.data.audit.pair_sheet import draw_pairs
 from raysynth.data.audit.shortcuts import aspect_correlation, shortcuts
 from raysynth.data.audit.subject import Subject
 from raysynth.data.audit.thresholds import Thresholds
-from raysynth.data.dataset import load_dataset, refuse_existing, with_folder
+from raysynth.data.dataset import is_blank, load_dataset, refuse_existing, with_folder
 from raysynth.data.locations import Location, locate, refuse_bucket
 from raysynth.data.user_groups import merge_groups
 from raysynth.errors import UserError
-from raysynth.files import write_text
+from raysynth.files import refuse_unwritable, write_text
 
 FORMAT = 1
 Say = Callable[[str], None]
@@ -96,8 +96,10 @@ def audit(
             refuse_bucket(locate(place), option)
     if out is not None:
         refuse_existing(out)
-    if json_file is not None and (Path(json_file).is_dir() or not Path(json_file).absolute().parent.is_dir()):
-        raise UserError(f"--json {json_file}: not a file in a folder that exists; name one")
+    if json_file is not None:
+        if Path(json_file).is_dir() or not Path(json_file).absolute().parent.is_dir():
+            raise UserError(f"--json {json_file}: not a file in a folder that exists; name one")
+        refuse_unwritable(Path(json_file), "--json")
     subject = Subject.read(load_dataset(data, "DIR"))
     others = [Subject.read(load_dataset(place, "--against"), with_images=False) for place in against]
     for given in rename or {}:
@@ -171,7 +173,7 @@ def audit_subject(
             **describe_groups(groups, cut, within, list(subject.classes)),
             "given": len({group for group in subject.source_groups if group is not None}),
         },
-        "leakage": leakage_of_splits(subject, groups),
+        "leakage": leakage_of_splits(subject, groups, within[["a", "b"]].to_numpy()),
         "label_conflicts": label_conflicts(own),
         "shortcuts": {"rules": rules, "aspect_correlation": aspect},
         "cross": cross,

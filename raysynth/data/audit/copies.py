@@ -22,16 +22,16 @@ from raysynth.data.audit.batches import Run, run_here
 from raysynth.data.audit.candidates import Candidates, EmbeddingIndex, first_maps
 from raysynth.data.audit.relations import describe
 from raysynth.data.audit.thresholds import Thresholds
+from raysynth.data.dataset import is_blank
 
 # Pairs (n, 2) of pictures, the maps (n, 2, 3) from the first to the second, and their scores (n,).
 Verified = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 BATCH_SIZE = 256
-BLANK_DEVIATION = 1.0  # of grey values
 MAX_GUESSES = 2  # first alignments that are tried for one pair, the most similar first
 MAX_COMPARED_COMPONENT = 400  # members of one component that are all compared with one another
 MIN_TOLD = 1000  # pictures whose search takes a while
-MAX_LISTED_TWINS = 300  # of more identical images (blank ones, say) only the pairs with the first are listed
+MAX_LISTED_TWINS = 1000  # of more identical images only the pairs with the first are listed
 
 
 def find_copies(
@@ -60,11 +60,6 @@ def find_copies(
     pairs = pairs[is_wanted[pairs["a"].to_numpy()] | is_wanted[pairs["b"].to_numpy()]]
     pairs = pairs.assign(a=rows[pairs["a"].to_numpy()], b=rows[pairs["b"].to_numpy()])
     return pairs.sort_values(["a", "b"], ignore_index=True)
-
-
-def is_blank(thumbnails: np.ndarray) -> np.ndarray:
-    """Whether each thumbnail (N, 64, 64) shows next to nothing."""
-    return thumbnails.reshape(len(thumbnails), -1).std(axis=1) < BLANK_DEVIATION
 
 
 def _find_near(
@@ -196,10 +191,12 @@ def _expand(pairs: np.ndarray, maps: np.ndarray, scores: np.ndarray, picture_of:
     count = np.bincount(picture_of)
     start = np.cumsum(count) - count
     a, b = pairs.T
-    num_each = count[a] * count[b]
+    many = count[a] * count[b] > MAX_LISTED_TWINS**2  # then each image with one of the other picture
+    num_each = np.where(many, np.maximum(count[a], count[b]), count[a] * count[b])
     line = np.repeat(np.arange(len(pairs)), num_each)
     nth = np.arange(len(line)) - np.repeat(np.cumsum(num_each) - num_each, num_each)
-    images_a, images_b = order[start[a[line]] + nth // count[b[line]]], order[start[b[line]] + nth % count[b[line]]]
+    nth_a = np.where(many[line], nth % count[a[line]], nth // count[b[line]])
+    images_a, images_b = order[start[a[line]] + nth_a], order[start[b[line]] + nth % count[b[line]]]
     near = _as_table(np.stack([images_a, images_b], 1), maps[line], scores[line])
     twins = [np.zeros((0, 2), dtype=np.int64)]
     for picture in np.flatnonzero(count > 1):

@@ -13,10 +13,12 @@ import pandas as pd
 from raysynth.data import splits
 from raysynth.data.audit.relations import RELATIONS
 from raysynth.data.audit.subject import Subject
+from raysynth.data.dataset import is_blank
 from raysynth.data.leakage import find_leakage
 
 RANDOM_SEEDS = 5
 MAX_LISTED = 200
+NO_PAIRS = np.zeros((0, 2), dtype=np.int64)
 
 
 def count_relations(pairs: pd.DataFrame, images: Sequence[np.ndarray]) -> dict[str, dict[str, Any]]:
@@ -33,25 +35,34 @@ def count_relations(pairs: pd.DataFrame, images: Sequence[np.ndarray]) -> dict[s
     return counts
 
 
-def leakage_of_splits(subject: Subject, groups: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Leaked images of the split in force, of the source's own folders, and of a random one (mean of five seeds)."""
-    found = {"in force": _leakage(subject, groups, subject.splits)}
+def leakage_of_splits(
+    subject: Subject, groups: Sequence[str], pairs: np.ndarray = NO_PAIRS
+) -> dict[str, dict[str, Any]]:
+    """Leaked images of the split in force, of the source's own folders, and of a random one (mean of five seeds).
+
+    An image leaks by its group or by one of the `pairs` (n, 2) of row numbers.
+    """
+    found = {"in force": _leakage(subject, groups, subject.splits, pairs)}
     if any(subject.source_splits):
-        found["folders"] = _leakage(subject, groups, np.array([split or "train" for split in subject.source_splits]))
+        parts = np.array([split or "none" for split in subject.source_splits], dtype=object)
+        own = np.flatnonzero(parts != "none")  # images of which the source says nothing are in no split of it
+        place = np.cumsum(parts != "none") - 1
+        inside = pairs[np.isin(pairs, own).all(1)]
+        found["folders"] = _leakage(subject.take(own), [groups[row] for row in own.tolist()], parts[own], place[inside])
     shares = {split: float(np.mean(subject.splits == split)) for split in ("test", "validation")}
     if shares["test"]:
-        draws = [
+        parts_of_draws = [
             splits.random(len(subject), test=shares["test"], validation=shares["validation"], seed=seed)
             for seed in range(RANDOM_SEEDS)
         ]
-        found["random"] = _mean([_leakage(subject, groups, draw) for draw in draws])
+        found["random"] = _mean([_leakage(subject, groups, parts, pairs) for parts in parts_of_draws])
         if found["random"]["num_test"] or found["random"]["num_validation"]:
             found["random"]["status"] = "leaky"  # in some of the draws
     return found
 
 
-def _leakage(subject: Subject, groups: Sequence[str], parts: np.ndarray) -> dict[str, Any]:
-    leakage = asdict(find_leakage(groups, list(parts), list(subject.classes)))
+def _leakage(subject: Subject, groups: Sequence[str], parts: np.ndarray, pairs: np.ndarray) -> dict[str, Any]:
+    leakage = asdict(find_leakage(groups, list(parts), list(subject.classes), pairs=_across(pairs, parts)))
     of = Counter(subject.classes[parts == "test"])
     by_class = leakage.pop("num_test_by_class")
     return {
@@ -60,6 +71,11 @@ def _leakage(subject: Subject, groups: Sequence[str], parts: np.ndarray) -> dict
         "of_validation": int((parts == "validation").sum()),
         "test_by_class": {name: {"leaked": by_class.get(name, 0), "of": of[name]} for name in sorted(of)},
     }
+
+
+def _across(pairs: np.ndarray, parts: np.ndarray) -> list[tuple[int, int]]:
+    """The pairs that stand in two splits."""
+    return [(a, b) for a, b in pairs[parts[pairs[:, 0]] != parts[pairs[:, 1]]].tolist()]
 
 
 def _mean(draws: list[dict[str, Any]]) -> dict[str, Any]:
@@ -97,15 +113,20 @@ def contact(subject: Subject, other: Subject, pairs: pd.DataFrame) -> dict[str, 
     a, b = pairs["row_a"].to_numpy(), pairs["row_b"].to_numpy()
     common = sorted(set(subject.classes) & set(other.classes))
     comparable = pairs["class_a"].isin(common) & pairs["class_b"].isin(common)
-    touched = np.zeros(len(subject), dtype=bool)
+    # By their hashes too: of very many identical images not every pair is listed.
+    seen_there = {h for h, blank in zip(other.hashes, is_blank(other.thumbnails), strict=True) if not blank}
+    seen_here = {h for h, blank in zip(subject.hashes, is_blank(subject.thumbnails), strict=True) if not blank}
+    touched = np.array([pixel_hash in seen_there for pixel_hash in subject.hashes], dtype=bool)
     touched[a] = True
+    touched_there = np.array([pixel_hash in seen_here for pixel_hash in other.hashes], dtype=bool)
+    touched_there[b] = True
     return {
         "name": other.name,
         "fingerprint": other.fingerprint,
         "images": len(other),
         **count_relations(pairs, [a]),
         "images_with_a_copy": int(touched.sum()),
-        "its_images_with_a_copy": len(np.unique(b)),
+        "its_images_with_a_copy": int(touched_there.sum()),
         "by_split": {
             split: {
                 "with_a_copy": int((touched & (subject.splits == split)).sum()),

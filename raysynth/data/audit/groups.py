@@ -12,6 +12,7 @@ from raysynth.data.audit.copies import connected
 
 MIN_GUARDED = 20  # smaller groups are left as they are
 SCORE_STEP = 0.01
+SURE_SCORE = 0.95  # one picture, beyond doubt: never cut
 
 
 def group_copies(
@@ -22,7 +23,7 @@ def group_copies(
     A chain links pictures that do not resemble each other through ones in between. It shows in the share of a group's
     pairs that are copies: neighbouring slices of one patient have 0.15 to 0.3 here, hundreds of patients a
     hundredth. A group of more than MIN_GUARDED images under `min_density` is cut at its weakest pairs, until each
-    piece has that share or is small. Identical images count as one and are never separated.
+    piece has that share or is small. Identical images count as one; pairs of SURE_SCORE and more are never cut.
 
     A group is called by the smallest pixel hash of its images, so that its name does not depend on where they lie.
     """
@@ -41,7 +42,7 @@ def group_copies(
         num_pairs = np.bincount(group[edges[kept & once][:, 0]], minlength=num)
         density = num_pairs / np.maximum(size * (size - 1) / 2, 1)
         is_chain = (size > MIN_GUARDED) & (density < min_density)
-        in_chain = kept & ~is_exact & is_chain[group[edges[:, 0]]]
+        in_chain = kept & (scores < SURE_SCORE) & is_chain[group[edges[:, 0]]]
         if not in_chain.any():
             break
         for chain in np.flatnonzero(is_chain):

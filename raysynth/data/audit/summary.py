@@ -16,6 +16,8 @@ def short_lines(content: dict[str, Any]) -> list[str]:
         f"{groups['largest']['num_images']} images"
         + (f"; {groups['pairs_cut']} pairs cut to break chains" if groups["pairs_cut"] else "")
     )
+    if content["blank"]:
+        lines.append(f"notice: {content['blank']} images are blank; they are compared with nothing")
     conflicts = content["label_conflicts"]
     if conflicts["pairs"]:
         lines.append(f"notice: {conflicts['pairs']} pairs of copies stand in two classes; all kept:")
@@ -26,8 +28,6 @@ def short_lines(content: dict[str, Any]) -> list[str]:
 def long_lines(content: dict[str, Any]) -> list[str]:
     """The whole summary."""
     lines = [*short_lines(content)]
-    if content["blank"]:
-        lines.append(f"blank images, which are compared with nothing: {content['blank']}")
     lines += [
         "",
         "images of the test split with a copy, or another of their group, in train or validation",

@@ -123,3 +123,12 @@ def test_names_are_paired():
     for pairs in (["a"], ["=b"], ["a="], ["a=b", "a=c"]):
         with pytest.raises(UserError, match="--rename "):
             parse_rename(pairs)
+
+
+def test_a_file_that_cannot_be_written_is_said_before_the_search(own, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    for option, name in (("--json", "a.json"), ("--out", "a")):
+        assert run(["data", "audit", str(own.path), option, str(tmp_path / "file" / name)]) == 2
+        said = capsys.readouterr()
+        assert "cannot be written (Not a directory)" in said.err
+        assert not said.out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -99,15 +100,21 @@ def test_one_fold_alone_is_refused(tmp_path):
 
 def test_an_image_that_is_there_already_is_rejected(tmp_path):
     write(tmp_path / "set")
-    joined = Joined.make(load_base(tmp_path / "set", TARGET), make_new("x", "old3", "y"))
+    base = load_base(tmp_path / "set", TARGET)
+    new = replace(make_new("x", "old3", "y"), hashes=["1", base.subject.hashes[3], "2"])
+    joined = Joined.make(base, new)
     assert joined.subject.ids[6:] == ["x", "y"]
-    assert joined.rejected == [("path of old3", "set has an image of this name already")]
+    assert joined.rejected == [("path of old3", "set has this image already")]
     assert len(joined.keep) == 8
+    other = Joined.make(base, replace(new, hashes=["1", "3", "2"]))
+    assert other.subject.ids[6:] == ["x", "old3 (2)", "y"]
+    assert other.rejected == []
 
 
 def test_nothing_new_leaves_the_old_images(tmp_path):
     write(tmp_path / "set")
-    joined = Joined.make(load_base(tmp_path / "set", TARGET), make_new("old0"))
+    base = load_base(tmp_path / "set", TARGET)
+    joined = Joined.make(base, replace(make_new("old0"), hashes=[base.subject.hashes[0]]))
     assert joined.subject.ids == [f"old{i}" for i in range(6)]
     assert None not in joined.keep
 

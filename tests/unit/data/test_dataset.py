@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from raysynth.data import dataset as module
-from raysynth.data.dataset import hash_pixels, load_dataset, thumbnail, with_folder, write_dataset
+from raysynth.data.dataset import hash_pixels, load_dataset, refuse_existing, thumbnail, with_folder, write_dataset
 from raysynth.errors import UserError
 
 RANDOM = np.random.default_rng(0)
@@ -139,3 +139,20 @@ def test_the_json_is_plain(tmp_path):
     text = (tmp_path / "set" / "dataset.json").read_text(encoding="utf-8")
     assert "méningiome" in text
     assert json.loads(text)["software"].keys() >= {"raysynth", "numpy"}
+
+
+def test_a_place_that_cannot_be_made_is_refused_before_anything_is_computed(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"--out .*file/set: cannot be written \(Not a directory\)"):
+        refuse_existing(tmp_path / "file" / "set")
+
+
+def test_broken_images_are_one_line(tmp_path):
+    _, written = write(tmp_path / "set")
+    whole = written.shards()[0].read_bytes()
+    for broken in (b"", whole[: len(whole) // 2], whole[:-20] + b"?" * 16 + whole[-4:]):
+        written.shards()[0].write_bytes(broken)
+        for read in (lambda: written.read(["id"]), lambda: written.take(["id"], np.array([0]))):
+            with pytest.raises(UserError, match=r"^.*set: images cannot be read \(.+\); import it again$") as failure:
+                read()
+            assert "\n" not in str(failure.value)

@@ -12,7 +12,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from raysynth.cli.data import app
-from raysynth.data import decode_members, nifti
+from raysynth.data import decode_members, import_output, nifti
 from raysynth.data.audit.audit import audit
 from raysynth.data.audit.thresholds import Thresholds
 from raysynth.data.dataset import load_dataset
@@ -527,7 +527,7 @@ def more(tmp_path) -> Path:
     for i in range(10):
         picture(300 + i).save(root / ("healthy" if i else "new") / f"new {i}.png")
     picture(5).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(root / "healthy" / "mirrored 5.png")
-    picture(900).save(root / "healthy" / "7.png")
+    picture(7).save(root / "healthy" / "7.png")
     return root
 
 
@@ -535,7 +535,7 @@ def test_added_images_leave_the_old_ones_where_they_are(source, more, tmp_path):
     old, _ = run(source, tmp_path / "old", test=0.3, seed=1)
     dataset, said = run(more, tmp_path / "out", add_to=tmp_path / "old", test=0.3)
     assert "51 images imported (11 new), 1 files rejected" in said
-    assert rejected(tmp_path / "out") == {"healthy/7.png": "old has an image of this name already"}
+    assert rejected(tmp_path / "out") == {"healthy/7.png": "old has this image already"}
     assert dataset.classes == ("healthy", "new", "with tumour é")
     before, after = split_of(old), split_of(dataset)
     assert {id_: after[id_] for id_ in before} == before
@@ -568,6 +568,37 @@ def test_an_added_image_that_would_join_two_splits_is_rejected_with_both(source,
     assert {id_: split_of(dataset)[id_] for id_ in before} == before
     assert "healthy/bridge.png" not in split_of(dataset)
     assert dataset.leakage.status == "clean"
+
+
+def test_another_picture_of_the_same_name_is_added_under_a_new_one(source, tmp_path):
+    run(source, tmp_path / "old")
+    (tmp_path / "more" / "healthy").mkdir(parents=True)
+    picture(901).save(tmp_path / "more" / "healthy" / "7.png")
+    dataset, _ = run(tmp_path / "more", tmp_path / "out", add_to=tmp_path / "old")
+    assert {"healthy/7.png", "healthy/7.png (2)"} <= set(dict(columns(dataset, "id", "split")))
+    assert dataset.num_images() == 41
+
+
+def test_images_are_added_by_the_thresholds_of_the_old_ones(source, more, tmp_path):
+    run(source, tmp_path / "old", thresholds=Thresholds(score=0.7))
+    dataset, _ = run(more, tmp_path / "out", add_to=tmp_path / "old")
+    assert dataset.audit["thresholds"]["score"] == 0.7
+    with pytest.raises(UserError, match=r"--add-to old: was audited with .*0.7"):
+        run(more, tmp_path / "other", add_to=tmp_path / "old", thresholds=Thresholds(score=0.8))
+
+
+def test_a_fold_that_cannot_be_written_leaves_no_other(source, tmp_path, monkeypatch):
+    write = import_output.write_dataset
+
+    def fail(place, **options):
+        if place.name == "fold-1":
+            raise OSError("no space left on device")
+        return write(place, **options)
+
+    monkeypatch.setattr(import_output, "write_dataset", fail)
+    with pytest.raises(OSError, match="no space left"):
+        run(source, tmp_path / "out", folds=3)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["source"]
 
 
 @pytest.mark.parametrize(

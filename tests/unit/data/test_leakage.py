@@ -16,5 +16,11 @@ def test_leaked_test_images_are_counted_by_class():
     assert sum(leaky.num_test_by_class.values()) == leaky.num_test
 
 
+def test_a_pair_leaks_whatever_its_groups():
+    leaky = find_leakage(["a", "b", "c"], ["train", "test", "validation"], ["x", "y", "y"], pairs=[(1, 0), (0, 2)])
+    assert (leaky.num_test, leaky.num_validation, leaky.num_test_by_class) == (1, 1, {"y": 1})
+    assert find_leakage(["a", "b"], ["test", "test"], pairs=[(0, 1)]).status == "clean"
+
+
 def test_test_images_of_one_group_leak_nothing_among_themselves():
     assert find_leakage(["a", "a", "b"], ["test", "test", "train"]).status == "clean"

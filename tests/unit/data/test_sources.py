@@ -218,3 +218,18 @@ def test_what_is_no_source_is_refused_in_one_line(tmp_path):
         with pytest.raises(UserError, match=hint) as caught:
             find_images(tmp_path / name)
         assert "\n" not in str(caught.value)
+
+
+def test_a_data_set_is_no_source(tmp_path):
+    make_folder(tmp_path / "set", "dataset.json", "images/part-00000.parquet", "audit/audit.png")
+    with pytest.raises(UserError, match=r"SRC .*set: is a data set already; .* `--add-to .*set` adds others to it"):
+        find_images(tmp_path / "set")
+
+
+@pytest.mark.parametrize("make", [make_folder, make_zip])
+def test_control_characters_in_names_are_shown_escaped(make, tmp_path):
+    path = make(tmp_path / "source", "a\nb/1\x1b[31m.png", "c/2.png")
+    source = find_images(path)
+    assert source.classes == (r"a\nb", "c")
+    assert source.members[0].path == r"a\nb/1\x1b[31m.png"
+    assert source.reader.read(source.members[0].locator) == b"a\nb/1\x1b[31m.png"

@@ -286,3 +286,45 @@ def test_tables_in_buckets_name_files_beside_them(bucket, folder, tmp_path):
     (place / "t.parquet").write_bytes(path.read_bytes())
     dataset = import_images(f"{place}/t.parquet", tmp_path / "out", size=8, say=lambda line: None)
     assert dataset.num_images() == 6
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "is empty; its first line should name the columns"),
+        (b"\n\n", "is empty; its first line should name the columns"),
+        (b"path,label\n", "has no rows; give one for each image"),
+        ("path,label\na.png,m\u00e9ningiome\n".encode("latin-1"), "not UTF-8; save it as UTF-8"),
+    ],
+)
+def test_a_table_without_rows_or_in_another_encoding_is_refused_with_its_remedy(content, reason, tmp_path):
+    (tmp_path / "t.csv").write_bytes(content)
+    with pytest.raises(UserError, match=f"^SRC .*t.csv: .*{reason}"):
+        find(tmp_path / "t.csv")
+
+
+def test_a_root_that_does_not_exist_is_refused(folder):
+    pd.DataFrame({"path": FILES, "label": ["a", "a", "b"]}).to_csv(folder / "t.csv", index=False)
+    with pytest.raises(UserError, match=r"^--root .*nowhere: no such folder"):
+        find(folder / "t.csv", root=folder / "nowhere")
+
+
+def test_the_current_folder_has_a_name_too(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    pd.DataFrame({"path": ["../outside.png"], "label": ["a"]}).to_csv("t.csv", index=False)
+    source, _ = find(Path("t.csv"))
+    assert source.rejected[0][1].startswith("the path leaves the folder set;")
+
+
+def test_rows_whose_label_cannot_be_a_class_are_rejected(folder):
+    labels = ["a/b", "a\\b", "fine: é, 1+2", ".a", "a\nb", "a\x1b[31m"]
+    files = [f"{number}.png" for number in range(len(labels))]
+    for file in files:
+        (folder / file).write_bytes(png(0))
+    pd.DataFrame({"path": files, "label": labels}).to_csv(folder / "t.csv", index=False)
+    source, _ = find(folder / "t.csv")
+    assert source.classes == ("fine: é, 1+2",)
+    assert [path for path, _ in source.rejected] == [file for file in files if file != "2.png"]
+    for _, reason in source.rejected:
+        assert "is no class name" in reason
+        assert reason.isprintable()

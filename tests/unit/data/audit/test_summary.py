@@ -102,6 +102,6 @@ def test_blank_images_are_mentioned(here):
     assert not any("blank" in line for line in long_lines(content(here)))
     thumbnails = here.thumbnails.copy()
     thumbnails[:2] = 0
-    assert "blank images, which are compared with nothing: 2" in long_lines(
+    assert "notice: 2 images are blank; they are compared with nothing" in long_lines(
         content(replace(here, thumbnails=thumbnails))
     )
