@@ -97,8 +97,8 @@ def audit(
     if out is not None:
         refuse_existing(out)
     if json_file is not None:
-        if Path(json_file).is_dir() or not Path(json_file).absolute().parent.is_dir():
-            raise UserError(f"--json {json_file}: not a file in a folder that exists; name one")
+        if Path(json_file).is_dir():
+            raise UserError(f"--json {json_file}: a folder; name a file")
         refuse_unwritable(Path(json_file), "--json")
     subject = Subject.read(load_dataset(data, "DIR"))
     others = [Subject.read(load_dataset(place, "--against"), with_images=False) for place in against]

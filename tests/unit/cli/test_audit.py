@@ -94,7 +94,6 @@ def test_every_threshold_is_an_option(own, tmp_path, capsys):
         ["--group-density", "2"],
         ["--workers", "-1"],
         ["--out", "."],
-        ["--json", "nowhere/audit.json"],
         ["--against", "nowhere"],
         ["--rename", "x"],
         ["--rename", "x=y"],
