@@ -10,27 +10,33 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from raysynth.models.augment import augment_lightly
-from raysynth.models.blocks import BatchNorm, ResidualBlock
+from raysynth.models.blocks import CONVOLUTIONS, BatchNorm, ResidualBlock
 from raysynth.models.context import Context
 from raysynth.models.family import Metrics, Model, TrainingConfig
 
 
 class ClassifierNetwork(nn.Module):
-    """5x5 stem of stride 2, residual blocks (all but the first of stride 2), global pool, dropout, linear.
+    """Stem of side 5 and stride 2, residual blocks of stride 2, global pool, dropout, linear.
 
-    `forward` maps images (N, C, H, W) float in [-1, 1] to logits (N, num_classes); `features` to the pooled
-    features (N, widths[-1]) before dropout.
+    For images (C, H, W), where the first block has stride 1, or volumes (C, D, H, W), by `shape`. `forward` maps
+    (N, *shape) float in [-1, 1] to logits (N, num_classes); `features` to the pooled features (N, widths[-1]) before
+    dropout.
     """
 
-    def __init__(self, in_channels: int, num_classes: int, widths: tuple[int, ...], dropout: float) -> None:
+    def __init__(self, shape: tuple[int, ...], num_classes: int, widths: tuple[int, ...], dropout: float) -> None:
         super().__init__()
+        dimensions = len(shape) - 1
         self.stem = nn.Sequential(
-            nn.Conv2d(in_channels, widths[0], 5, 2, 2, bias=False), BatchNorm(widths[0]), nn.ReLU()
+            CONVOLUTIONS[dimensions](shape[0], widths[0], 5, 2, 2, bias=False), BatchNorm(widths[0]), nn.ReLU()
         )
-        strides = [1] + [2] * (len(widths) - 1)
+        strides, side = [], -(-min(shape[1:]) // 2)
+        for level in range(len(widths)):
+            # A first block at half the side would be nearly all of a volume's cost; one voxel cannot be halved.
+            strides.append(1 if side == 1 or (level == 0 and dimensions == 2) else 2)
+            side = -(-side // strides[-1])
         self.blocks = nn.Sequential(
             *[
-                ResidualBlock(before, after, stride=stride)
+                ResidualBlock(before, after, stride=stride, dimensions=dimensions)
                 for before, after, stride in zip((widths[0], *widths), widths, strides, strict=False)
             ]
         )
@@ -38,7 +44,7 @@ class ClassifierNetwork(nn.Module):
         self.head = nn.Linear(widths[-1], num_classes)
 
     def features(self, images: Tensor) -> Tensor:
-        return self.blocks(self.stem(images)).mean((2, 3))
+        return self.blocks(self.stem(images)).mean(tuple(range(2, images.ndim)))
 
     def forward(self, images: Tensor) -> Tensor:
         return self.head(self.dropout(self.features(images)))
@@ -61,7 +67,7 @@ class Classifier(Model):
     def __init__(self, config: Config, *, shape: tuple[int, ...], num_classes: int, context: Context) -> None:
         super().__init__(config, shape=shape, num_classes=num_classes, context=context)
         torch.manual_seed(context.seed)
-        self.network = ClassifierNetwork(shape[0], num_classes, config.widths, config.dropout).to(context.device)
+        self.network = ClassifierNetwork(shape, num_classes, config.widths, config.dropout).to(context.device)
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )

@@ -31,7 +31,10 @@ def seeded_normal(seeds: Tensor, *shape: int) -> Tensor:
 
 @dataclass
 class Context:
-    """One worker's view of a training. `rank` and `world_size` are those of the workers that train together."""
+    """One worker's view of a training. `rank` and `world_size` are those of the workers that train together.
+
+    `num_epochs` and `steps_per_epoch` are the training's whole length, 0 where it is not known.
+    """
 
     seed: int = 0
     device: torch.device = torch.device("cpu")
@@ -39,6 +42,18 @@ class Context:
     world_size: int = 1
     epoch: int = 0
     step: int = 0
+    num_epochs: int = 0
+    steps_per_epoch: int = 0
+
+    @property
+    def progress(self) -> float:
+        """The share of the training that is done, from 0 to 1, for schedules; 0 where its length is not known.
+
+        A function of epoch and step alone: a resumed training goes on where the stopped one was.
+        """
+        if not self.num_epochs or not self.steps_per_epoch or not self.epoch:
+            return 0.0
+        return min(1.0, (self.epoch - 1 + self.step / self.steps_per_epoch) / self.num_epochs)
 
     def at(self, epoch: int, step: int) -> None:
         """Move to a step. torch's own generator is seeded too: dropout is then equal for equal world sizes."""

@@ -37,12 +37,16 @@ class Phase:
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure of a family for the report. `name` is safe for files; `caption` says what is seen."""
+    """A figure of a family for the report. `name` is safe for files; `caption` says what is seen.
+
+    Figures of one name from several runs are laid beside each other, with one y axis where they say `same_scale`.
+    """
 
     name: str
     title: str
     caption: str
     figure: MatplotlibFigure
+    same_scale: bool = False
 
 
 class Model(ABC):
@@ -100,7 +104,12 @@ class Family(Model):
     config: Config
     name: ClassVar[str]
     summary: ClassVar[str]  # one line for lists
+    num_dims: ClassVar[int] = 2  # of the data: 2 takes images (C, H, W), 3 takes volumes (C, D, H, W)
     metrics: ClassVar[tuple[str, ...]] = ("frechet",)  # what a search may rank by; losses are for curiosity
+
+    # Metrics that hold the critic's mean score of real and of generated images, by which a run is watched: see
+    # `raysynth.training.health`. Accuracies are known by their names, which begin with `accuracy`.
+    critic_gap: ClassVar[tuple[str, str] | None] = None
 
     @abstractmethod
     @torch.no_grad()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -74,13 +75,17 @@ def _is_numeric(column: pd.Series) -> bool:
 def family_figures(
     evaluation: Evaluation, notes: list[str], say: Callable[[str], None] = lambda line: None
 ) -> list[dict[str, Any]]:
-    """What each family has to show of the runs that made the synthetic sets."""
-    shown: list[dict[str, Any]] = []
+    """What each family has to show of the runs that made the synthetic sets.
+
+    One entry a run, with the figures that are its own; then one (with a `title`) for each name of a figure that several
+    runs have, with those next to each other.
+    """
     runs: dict[tuple[str, str], list[str]] = {}
     for entry in evaluation.synthetic:
         origin = entry.get("provenance") or {}
         if origin.get("family") and origin.get("run"):
             runs.setdefault((str(origin["family"]), str(origin["run"])), []).append(str(entry.get("name")))
+    drawn: list[tuple[str, str, list[str], list[Figure]]] = []  # family, path of the run, names of its sets, figures
     for (family, path), names in runs.items():
         folder = evaluation.locate(path)
         if folder is None:
@@ -91,20 +96,61 @@ def family_figures(
             from raysynth.models.registry import get_family  # torch, so only when there is a run to ask about
 
             with house_style():
-                panels = [_family_panel(drawn) for drawn in get_family(family).figures(folder)]
+                figures = get_family(family).figures(folder)
         except Exception as error:  # a family is anybody's code: its failure must not take the report with it
             notes.append(f"The figures of {family} from {path} could not be drawn: {type(error).__name__}: {error}")
             continue
-        if mark := next((mark for mark in map(evaluation.mark, names) if mark), ""):
-            panels = [replace(drawn, title=f"{drawn.title} [{mark}]") for drawn in panels]
-        if panels:
-            shown.append({"names": names, "family": family, "run": path, "panels": panels})
-    return shown
+        if figures:
+            drawn.append((family, path, names, figures))
+
+    counts = Counter(name for *_, figures in drawn for name in {figure.name for figure in figures})
+    shared = [name for name, count in counts.items() if count > 1]
+    shown: list[dict[str, Any]] = []
+    beside: dict[str, list[tuple[str, Figure]]] = {name: [] for name in shared}
+    for family, path, names, figures in drawn:
+        mark = next((mark for mark in map(evaluation.mark, names) if mark), "")
+        own = []
+        for figure in figures:
+            if figure.name in beside:
+                title = f"{family}: {join_words(names)}" + (f" [{mark}]" if mark else "")
+                beside[figure.name].append((title, figure))
+            else:
+                own.append(_family_panel(figure, f"{figure.title} [{mark}]" if mark else figure.title))
+        shown.append({"names": names, "family": family, "run": path, "panels": own})
+    return shown + [_lay_beside(figures) for figures in beside.values()]
 
 
-def _family_panel(drawn: Figure) -> Panel:
+def _lay_beside(titled: Sequence[tuple[str, Figure]]) -> dict[str, Any]:
+    """Figures of one name from several runs, under one title and caption where these are the same."""
+    figures = [figure for _, figure in titled]
+    _share_scale([figure for figure in figures if figure.same_scale])
+    one_title = len({figure.title for figure in figures}) == 1
+    one_caption = len({figure.caption for figure in figures}) == 1
+    return {
+        "title": figures[0].title if one_title else "",
+        "caption": figures[0].caption if one_caption else "",
+        "panels": [
+            replace(
+                _family_panel(figure, title if one_title else f"{title}: {figure.title}"),
+                caption="" if one_caption else figure.caption,
+            )
+            for title, figure in titled
+        ],
+    }
+
+
+def _share_scale(figures: Sequence[Figure]) -> None:
+    """Give figures of one axes each the same range of y, so that heights can be compared."""
+    axes = [figure.figure.axes[0] for figure in figures if len(figure.figure.axes) == 1]
+    if len(axes) > 1:
+        lows, highs = zip(*(each.get_ylim() for each in axes), strict=True)
+        for each in axes:
+            each.set_ylim(min(lows), max(highs))
+
+
+def _family_panel(drawn: Figure, title: str) -> Panel:
     draw = picture_panel if any(axes.images for axes in drawn.figure.axes) else panel
-    return draw(drawn.figure, title=drawn.title, caption=drawn.caption, alt=drawn.title)
+    return draw(drawn.figure, title=title, caption=drawn.caption, alt=f"{drawn.title}: {title}")
 
 
 def flatten(content: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

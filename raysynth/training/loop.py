@@ -45,6 +45,8 @@ def run_epochs(
     kept); `score(epoch)` measures what a search ranks by; `report` tells Ray, once an epoch, on every worker.
     Raises TrainingStopped, on every worker, after an epoch in which a value was not finite.
     """
+    context.num_epochs, context.steps_per_epoch = num_epochs, batches.num_steps
+
     # 1. Go on where a stopped training ended; Ray is told again what it may have forgotten.
     history = recorder.restore(model) if recorder else []
     if report:

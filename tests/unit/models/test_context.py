@@ -49,3 +49,15 @@ def test_hashed_seeds_fit_a_signed_integer_and_differ():
     seeds = {hash_seed(0, i) for i in range(1000)}
     assert len(seeds) == 1000
     assert all(0 <= seed < 2**63 for seed in seeds)
+
+
+def test_progress_is_a_function_of_epoch_and_step():
+    context = Context()
+    context.at(3, 2)
+    assert context.progress == 0  # of a training whose length is not known
+    context.num_epochs, context.steps_per_epoch = 4, 10
+    seen = []
+    for epoch, step in ((1, 0), (1, 5), (3, 0), (4, 10)):
+        context.at(epoch, step)
+        seen.append(context.progress)
+    assert seen == [0.0, 0.125, 0.5, 1.0]

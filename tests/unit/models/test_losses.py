@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
-from raysynth.models.losses import gradient_penalty, wasserstein_estimate
+from raysynth.models.losses import (
+    cross_entropy_of_generated,
+    cross_entropy_of_scores,
+    gradient_penalty,
+    wasserstein_estimate,
+)
 
 
 def test_wasserstein_estimate_is_the_difference_of_means():
@@ -33,3 +40,26 @@ def test_penalty_can_be_differentiated():
     gradient_penalty(lambda x: weight * x[:, 0], torch.zeros(2, 1), torch.ones(2, 1), torch.rand(2)).backward()
     assert weight.grad is not None
     assert weight.grad.item() == pytest.approx(4.0)
+
+
+def test_an_undecided_discriminator_pays_ln_2_for_each_kind():
+    zeros = torch.zeros(3)
+    assert cross_entropy_of_scores(zeros, zeros).item() == pytest.approx(2 * math.log(2))
+    assert cross_entropy_of_generated(zeros).item() == pytest.approx(math.log(2))
+
+
+def test_cross_entropy_of_odds():
+    """A score of ln 3 is D = 3/4: -ln 3/4 where it is right, -ln 1/4 where it is wrong."""
+    score = torch.tensor([math.log(3)])
+    assert cross_entropy_of_scores(score, score).item() == pytest.approx(-math.log(3 / 4) - math.log(1 / 4))
+    assert cross_entropy_of_generated(score).item() == pytest.approx(-math.log(3 / 4))
+
+
+def test_smoothing_is_one_sided():
+    """With a target of 0.75 for real images the loss is least at D = 0.75 there; generated images keep target 0."""
+    score = torch.tensor([math.log(3)], requires_grad=True)
+    cross_entropy_of_scores(score, torch.tensor([-50.0]), real_target=0.75).backward()
+    assert score.grad is not None
+    assert score.grad.item() == pytest.approx(0, abs=1e-6)
+    smoothed = cross_entropy_of_scores(torch.zeros(1), torch.tensor([1.0]), real_target=0.75)
+    assert smoothed.item() == pytest.approx(math.log(2) + math.log(1 + math.e))

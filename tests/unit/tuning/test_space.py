@@ -33,6 +33,17 @@ def test_wcgan_gp_is_the_study_grid():
     assert {trial["critic"] for trial in space.trials()} == {"dropout", "batchnorm"}
 
 
+def test_wgan_tries_the_study_bounds_of_the_weights():
+    assert {trial["clip"] for trial in load_space("wgan").trials()} == {0.01, 0.1}
+
+
+@pytest.mark.parametrize("name", ["cgan", "wgan", "wgan_gp", "wcgan_gp"])
+def test_a_study_space_is_found_by_its_family_and_halted_early(name):
+    space = load_space(name)
+    assert space.family == name
+    assert space.asha is not None
+
+
 def test_a_fixed_key_leaves_the_grid():
     space = load_space("wcgan_gp", {"latent_dim": 16})
     assert len(space.trials()) == 4
@@ -68,7 +79,7 @@ def test_every_kind_is_drawn_within_its_bounds(tmp_path):
         ("family: wcgan_gp\nspace: [", "malformed YAML at line"),
         ("- a", "want a mapping"),
         ("space: {}", "family: missing"),
-        ("family: wcgan\nspace: {}", "unknown family; did you mean wcgan_gp"),
+        ("family: wcgan\nspace: {}", "unknown family; did you mean wgan"),
         ("family: wcgan_gp\nspaces: {}", "spaces: unknown key; did you mean space"),
         ("family: wcgan_gp\nspace: {latent_dim: 64}", "space latent_dim: want a kind such as"),
         ("family: wcgan_gp\nspace: {latent_dim: {gird: [64]}}", "gird: unknown key; did you mean grid"),

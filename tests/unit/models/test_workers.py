@@ -1,0 +1,121 @@
+"""Workers whose rows are of unequal classes, or that have none of a class, learn what one worker would.
+
+Two processes of their own, started once: this file is also the program that they run.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.distributed as distributed
+from torch import Tensor
+
+from raysynth.config import build_config
+from raysynth.models.blocks import BatchNorm
+from raysynth.models.context import Context
+from raysynth.models.family import Family
+from raysynth.models.registry import family_names, get_family
+
+SHARES = (torch.tensor([0, 0, 3, 3]), torch.tensor([1, 1, 1, 3]))  # of classes 0 to 3, of which no worker has class 2
+ROWS = {"fewer": (5, 1), "none": (6, 0)}  # of each worker, for batch normalisation
+SHAPES = {2: (1, 16, 16), 3: (1, 16, 16, 16)}
+
+
+def normalise(rank: int | None, case: str, num_dims: int) -> dict[str, Tensor]:
+    """Batch normalisation of one worker's rows, or of all: output, statistics, and two orders of gradients."""
+    numbers = torch.Generator().manual_seed(0)
+    everything, weights = torch.randn(2, 6, 3, *[2] * num_dims, generator=numbers, dtype=torch.float64) * 2 + 1
+    first = ROWS[case][0]
+    own = slice(None) if rank is None else slice(first) if rank == 0 else slice(first, None)
+    rows = everything[own].clone().requires_grad_()
+    layer = BatchNorm(3).double()
+    output = layer(rows)
+    (gradient,) = torch.autograd.grad((output * weights[own]).sum(), rows, create_graph=True)
+    (second,) = torch.autograd.grad((gradient.square() * weights[own]).sum(), rows)
+    result = {"output": output, "gradient": gradient, "second": second}
+    return {**result, "mean": layer.running_mean, "variance": layer.running_var}  # type: ignore[dict-item]
+
+
+def learn(name: str, rank: int | None) -> dict[str, Tensor]:
+    """The gradients and the running statistics of a step of a family, on one worker's share or on all of it."""
+    family_class = get_family(name)
+    wanted = {"width": 4, "latent_dim": 4, "n_critic": 1, "critic": "batchnorm"}  # no dropout: masks are a worker's own
+    overrides = {key: value for key, value in wanted.items() if key in family_class.Config.model_fields}
+    context = Context() if rank is None else Context(rank=rank, world_size=2)
+    shape = SHAPES[family_class.num_dims]
+    family: Any = family_class(
+        build_config(family_class.Config, overrides, origin="test"), shape=shape, num_classes=4, context=context
+    )
+    labels = torch.cat(SHARES)
+    images = torch.rand(len(labels), *shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    own = slice(None) if rank is None else slice(4 * rank, 4 * rank + 4)
+    context.at(1, 0)
+    family.train_step(images[own], labels[own])
+    assert isinstance(family, Family)
+    gradients = {
+        f"{part}.{key}": parameter.grad
+        for part in ("generator", "critic")
+        for key, parameter in getattr(family, part).named_parameters()
+        if parameter.grad is not None
+    }
+    return gradients | {key: value for key, value in family.generator.state_dict().items() if "running" in key}
+
+
+def work(rank: int, folder: Path) -> None:
+    torch.set_num_threads(1)
+    distributed.init_process_group("gloo", init_method=f"file://{folder / 'meeting'}", rank=rank, world_size=2)
+    results: dict[str, Any] = {f"{case} {dims}": normalise(rank, case, dims) for case in ROWS for dims in (2, 3)}
+    results |= {name: learn(name, rank) for name in family_names()}
+    torch.save(results, folder / f"{rank}.pt")
+    distributed.destroy_process_group()
+
+
+@pytest.fixture(scope="module")
+def of_two(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, dict[str, Tensor]]]:
+    """What each of two workers has."""
+    folder = tmp_path_factory.mktemp("workers")
+    environment = {**os.environ, "GLOO_SOCKET_IFNAME": "lo"}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, __file__, str(rank), str(folder)], env=environment, stderr=subprocess.PIPE, text=True
+        )
+        for rank in range(2)
+    ]
+    try:
+        for process in processes:
+            _, errors = process.communicate(timeout=300)
+            assert process.returncode == 0, errors
+    finally:
+        for process in processes:
+            process.kill()
+    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
+
+
+@pytest.mark.parametrize("case", [f"{case} {dims}" for case in ROWS for dims in (2, 3)])
+def test_unequal_shares_are_normalised_by_the_statistics_of_all(of_two, case):
+    kind, dims = case.split()
+    one = normalise(None, kind, int(dims))
+    for key in ("output", "gradient", "second"):
+        torch.testing.assert_close(torch.cat([worker[case][key] for worker in of_two]), one[key])
+    for key in ("mean", "variance"):
+        for worker in of_two:
+            torch.testing.assert_close(worker[case][key], one[key])
+
+
+@pytest.mark.parametrize("name", family_names())
+def test_a_step_of_two_workers_is_the_step_of_one(of_two, name):
+    one = learn(name, None)
+    for worker in of_two:
+        assert worker[name].keys() == one.keys()  # a class that nobody has, has no gradient anywhere
+        for key, value in one.items():
+            torch.testing.assert_close(worker[name][key], value, rtol=2e-3, atol=1e-4 * float(value.abs().max()) + 1e-7)
+
+
+if __name__ == "__main__":
+    work(int(sys.argv[1]), Path(sys.argv[2]))
