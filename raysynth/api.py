@@ -13,6 +13,7 @@ FUNCTIONS = {
     "generate": "raysynth.training.generate",
     "import_images": "raysynth.data.importer",
     "load_dataset": "raysynth.data.dataset",
+    "models": "raysynth.models.listing",
     "phantom": "raysynth.data.phantom",
     "report": "raysynth.report.report",
     "show": "raysynth.data.sheet",

@@ -9,7 +9,7 @@ import warnings
 
 import typer
 
-from raysynth.cli import data, evaluate, training
+from raysynth.cli import data, evaluate, models, training
 from raysynth.cluster.session import prepare_environment
 from raysynth.errors import Interrupted, TrainingStopped, UserError
 
@@ -24,6 +24,7 @@ app = typer.Typer(
 )
 app.command("demo")(training.demo_verb)
 app.add_typer(data.app, name="data")
+app.command("models")(models.models_verb)
 app.command("train")(training.train_verb)
 app.command("tune")(training.tune_verb)
 app.command("generate")(training.generate_verb)

@@ -14,12 +14,13 @@ POLL_S = 0.3
 
 @contextmanager
 def following(run: RunFolder, say: Callable[[str], None]) -> Iterator[None]:
-    """While the block runs, say a line for each new epoch of `run`."""
+    """While the block runs, say a line for each new epoch of `run`, and one for whatever goes wrong."""
     num_epochs = run.settings()["epochs"]
     done = threading.Event()
     seen = len(run.history())
     if seen:
         say(f"going on after epoch {seen}")
+    warned: set[str] = set()
 
     def say_new() -> None:
         nonlocal seen
@@ -28,6 +29,10 @@ def following(run: RunFolder, say: Callable[[str], None]) -> Iterator[None]:
         for row in history[seen:]:
             say(describe_epoch(row, num_epochs))
         seen = len(history)
+        for finding in run.findings():
+            if finding.kind not in warned:
+                warned.add(finding.kind)
+                say(f"warning: epoch {finding.first_epoch}: {finding.message}")
 
     def watch() -> None:
         while not done.wait(POLL_S):
@@ -47,7 +52,7 @@ def describe_epoch(row: Row, num_epochs: int) -> str:
     """One line on an epoch: its number, time left, speed, and the metrics."""
     epoch = int(row["epoch"])
     left_s = (num_epochs - epoch) * row["seconds"]
-    hidden = ("epoch", "seconds", "images_per_s", "score_seconds")
+    hidden = ("epoch", "seconds", "images_per_s", "score_seconds", "diversity_class")
     metrics = "  ".join(f"{name} {value:.4g}" for name, value in row.items() if name not in hidden)
     return f"epoch {epoch}/{num_epochs}  {metrics}  {row['images_per_s']:.0f} images/s  {format_duration(left_s)} left"
 

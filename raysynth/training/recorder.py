@@ -13,6 +13,7 @@ from raysynth.models.context import hash_seed
 from raysynth.models.family import Family, Model
 from raysynth.training.checkpoints import load_newest_checkpoint, save_checkpoint
 from raysynth.training.grid import write_grid
+from raysynth.training.health import at_the_end, describe, find_problems
 from raysynth.training.loop import Row
 from raysynth.training.run_folder import RunFolder
 
@@ -32,6 +33,8 @@ class RunRecorder:
         self.config = family.config
         self.num_epochs = num_epochs
         self.leakage = run.leakage()
+        self.classes: list[str] = run.settings()["data"]["classes"]
+        self.critic_gap = family.critic_gap
         self.writer: SummaryWriter | None = None
 
     def restore(self, model: Model) -> list[Row]:
@@ -54,7 +57,9 @@ class RunRecorder:
             state = {"model": model.state_dict(), "config": model.config.model_dump(), "history": history}
             save_checkpoint(self.run.checkpoints, epoch, state)
         self.run.write_history(history, leakage=self.leakage)
-        self.run.write_status("finished" if last else "running", epoch)
+        findings = find_problems(history, num_epochs=self.num_epochs, classes=self.classes, critic_gap=self.critic_gap)
+        self.run.write_findings(findings)
+        self.run.write_status("finished" if last else "running", epoch, describe(at_the_end(findings, history)))
         if last or epoch % (model.config.sample_every or max(1, self.num_epochs // NUM_GRIDS)) == 0:
             self._write_samples(model, epoch)
         self._write_events(row, epoch)

@@ -8,6 +8,8 @@ import platform
 import secrets
 import subprocess
 import sys
+from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +25,7 @@ from raysynth.data.locations import refuse_bucket
 from raysynth.data.provenance import Provenance, run_provenance
 from raysynth.errors import UserError
 from raysynth.files import write_text
+from raysynth.training.health import Finding
 
 
 def name_folder(parent: Path, prefix: str) -> Path:
@@ -150,6 +153,22 @@ class RunFolder:
         if leakage is not None:
             table["leakage"] = leakage
         write_text(self.path / "metrics.csv", table.to_csv(index=False))
+
+    def findings(self) -> list[Finding]:
+        """`findings.csv`: what was wrong, from which epoch to which; nothing in most runs."""
+        file = self.path / "findings.csv"
+        if not file.is_file():
+            return []
+        rows = pd.read_csv(file, keep_default_na=False).to_dict("records")
+        return [Finding(**{str(key): value for key, value in row.items()}) for row in rows]
+
+    def write_findings(self, findings: Sequence[Finding]) -> None:
+        """Write `findings.csv` whole; without findings there is none."""
+        file = self.path / "findings.csv"
+        if findings:
+            write_text(file, pd.DataFrame([asdict(finding) for finding in findings]).to_csv(index=False))
+        else:
+            file.unlink(missing_ok=True)  # of epochs that a resumed run trains again
 
     def status(self) -> dict[str, Any]:
         """`status.json`: `state` (new, running, finished, stopped or failed), `epoch`, `message`."""

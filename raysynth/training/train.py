@@ -22,6 +22,7 @@ from raysynth.training.pretrained import check_pretrained, inherited_provenance
 from raysynth.training.run_folder import RunFolder, check_out_folder, name_folder
 
 DEFAULT_EPOCHS = 30
+Row = dict[str, float]
 Say = Callable[[str], None]
 
 
@@ -207,12 +208,13 @@ def ray_trainer(
     *,
     num_threads: int,
     gpus_per_worker: float | None = None,
-    metric: str = "frechet",
+    search: Mapping[str, Any] | None = None,
     callbacks: Sequence[Any] = (),
 ) -> Any:
     """Ray Train's trainer for one run; `workers` = 0 is its local mode, in this process.
 
-    `storage` is for Ray's own notes: all that lasts is in the run's folder.
+    `storage` is for Ray's own notes: all that lasts is in the run's folder. `search`, of a trial, is what
+    `carrying_forward` needs.
     """
     import ray.train
     from ray.train.torch import TorchTrainer
@@ -224,7 +226,11 @@ def ray_trainer(
     gpus = min(1.0, float(num_gpus())) if gpus_per_worker is None else gpus_per_worker
     return TorchTrainer(
         train_on_ray_worker,
-        train_loop_config={"run": str(run.path.resolve()), "num_threads": num_threads, "metric": metric},
+        train_loop_config={
+            "run": str(run.path.resolve()),
+            "num_threads": num_threads,
+            "search": dict(search) if search else None,
+        },
         scaling_config=ray.train.ScalingConfig(
             num_workers=workers,
             use_gpu=gpus > 0,
@@ -241,7 +247,7 @@ def ray_trainer(
 
 
 def train_on_ray_worker(job: dict[str, Any]) -> None:
-    """What Ray Train runs on each worker. `job` holds plain values: the run's path, threads, the search's metric."""
+    """What Ray Train runs on each worker. `job` holds plain values: the run's path, threads, and of what search."""
     import ray.train
     from ray.train.torch import get_device
 
@@ -249,6 +255,10 @@ def train_on_ray_worker(job: dict[str, Any]) -> None:
     from raysynth.tuning.trial import carrying_forward
 
     worker = ray.train.get_context()
+
+    def report(row: Row) -> None:
+        ray.train.report(dict(row))
+
     # A training that cannot go on is no fault of a worker: Ray would start it again, to end in the same way. All
     # workers return, and whoever started them reads the run's status.
     with suppress(TrainingStopped):
@@ -258,7 +268,7 @@ def train_on_ray_worker(job: dict[str, Any]) -> None:
             rank=worker.get_world_rank(),
             world_size=worker.get_world_size(),
             device=get_device(),
-            report=carrying_forward(job["metric"], lambda row: ray.train.report(dict(row))),
+            report=carrying_forward(job["search"], report) if job["search"] else report,
         )
 
 

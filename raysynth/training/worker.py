@@ -78,6 +78,7 @@ def train_run(
 def frechet_score(family: Family, dataset: Dataset, settings: dict[str, Any]) -> Callable[[int], Row] | None:
     """What a search ranks by: `score(epoch)` gives `frechet`, joint with the label, on the validation split.
 
+    With it the diversity of the least diverse class, by which a collapse is seen (`raysynth.training.health`).
     None without a scoring network in the settings. Every `score_every` epochs, and always at the last.
     """
     if not settings.get("scoring_network"):
@@ -92,8 +93,8 @@ def frechet_score(family: Family, dataset: Dataset, settings: dict[str, Any]) ->
         if epoch % family.config.score_every and epoch != settings["epochs"]:
             return {}
         started = time.perf_counter()
-        frechet = scorer.score(sample_uint8(family, labels, seeds), scorer.labels)
-        return {"frechet": frechet, "score_seconds": time.perf_counter() - started}
+        measured = scorer.measure(sample_uint8(family, labels, seeds), scorer.labels)
+        return {**measured, "score_seconds": time.perf_counter() - started}
 
     return score
 

@@ -14,8 +14,10 @@ from rich.live import Live
 from rich.table import Table
 
 from raysynth.training.follow import format_duration
+from raysynth.training.health import at_the_end, describe
 from raysynth.tuning.space import SearchSpace
 from raysynth.tuning.sweep_folder import SweepFolder, format_parameters, name_trials
+from raysynth.tuning.trial import WORST
 
 
 class SweepProgress(Callback):
@@ -31,6 +33,7 @@ class SweepProgress(Callback):
         self.trials = {trial.name: trial for trial in name_trials(space)}
         self.status = dict.fromkeys(self.trials, "waiting")
         self.rows: dict[str, dict[str, Any]] = {}
+        self.collapsed: set[str] = set()  # trials that were said to be
         self.started = time.monotonic()
         self.live: Live | None = None
 
@@ -59,9 +62,13 @@ class SweepProgress(Callback):
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
         job = trial.config["job"]
-        self.rows[job["trial"]] = result
+        name = job["trial"]
+        self.rows[name] = result
         if not job["replay"] and self.live is None:
-            self.say(self._line(job["trial"]))
+            self.say(self._line(name))
+            if self._has_collapsed(name) and name not in self.collapsed:
+                self.collapsed.add(name)
+                self.say(f"trial {name}: {self.sweep.run(self.trials[name]).status()['message']}")
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         job = trial.config["job"]
@@ -69,7 +76,9 @@ class SweepProgress(Callback):
         state = run.status()["state"]
         if state == "running":  # it has not reached its last epoch: ASHA ended it
             state = "stopped"
-            run.write_status(state, int(self.rows.get(job["trial"], {}).get("epoch", 0)), "ended early by ASHA")
+            findings = describe(at_the_end(run.findings(), run.history()))
+            message = f"ended early by ASHA; {findings}" if findings else "ended early by ASHA"
+            run.write_status(state, int(self.rows.get(job["trial"], {}).get("epoch", 0)), message)
         self._set(trial, state)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
@@ -95,7 +104,12 @@ class SweepProgress(Callback):
 
     def _score(self, name: str) -> str:
         value = self.rows[name][self.space.metric]
-        return "-" if math.isnan(value) else f"{value:.4g}"  # no score yet
+        if math.isnan(value):  # no score yet
+            return "-"
+        return "collapsed" if self._has_collapsed(name) else f"{value:.4g}"
+
+    def _has_collapsed(self, name: str) -> bool:
+        return bool(abs(self.rows[name][self.space.metric]) >= WORST)  # as `carrying_forward` says it
 
     def _left_s(self, name: str) -> float:
         row = self.rows[name]

@@ -15,6 +15,7 @@ from raysynth.config import build_config
 from raysynth.data.dataset import Dataset
 from raysynth.errors import UserError
 from raysynth.files import write_text
+from raysynth.training.health import at_the_end
 from raysynth.training.run_folder import RunFolder, describe_dataset, describe_environment
 from raysynth.tuning.space import SearchSpace
 
@@ -87,6 +88,7 @@ class SweepFolder:
         for trial in name_trials(space):
             run = self.run(trial)
             history, status = run.history(), run.status()
+            findings = at_the_end(run.findings(), history)
             measured = [row[space.metric] for row in history if space.metric in row]
             rows.append(
                 {"trial": trial.name, **trial.parameters}
@@ -97,6 +99,7 @@ class SweepFolder:
                     "leakage": run.leakage(),  # of the validation split that the metric is measured on
                     "images_per_s": pd.Series([row["images_per_s"] for row in history], dtype=float).median(),
                     "seconds": sum(row["seconds"] for row in history),
+                    "findings": ", ".join(finding.kind for finding in findings),  # what was wrong at its end
                     "run": str(Path("runs") / trial.name),
                     "message": status["message"],
                 }
@@ -108,13 +111,18 @@ class SweepFolder:
         return max(int(row["epoch"]) for row in history if space.metric in row)
 
     def write_results(self, space: SearchSpace) -> dict[str, Any] | None:
-        """Write `table.csv` and `best.json`; the best run (by its last score), or None if no run has one."""
+        """Write `table.csv` and `best.json`; the best run (by its last score), or None if no run has one.
+
+        A run that has collapsed is the best only if all have.
+        """
         table = self.table(space)
         write_text(self.path / "table.csv", table.to_csv(index=False))
         scored = table[table[space.metric].notna() & (table["status"] != "failed")]
         if scored.empty:
             return None
-        row = scored.sort_values(space.metric, ascending=space.mode == "min", kind="stable").iloc[0]
+        collapsed = scored["findings"].str.contains("collapse")
+        candidates = scored if collapsed.all() else scored[~collapsed]
+        row = candidates.sort_values(space.metric, ascending=space.mode == "min", kind="stable").iloc[0]
         best = {
             "trial": row["trial"],
             "run": row["run"],
@@ -122,6 +130,7 @@ class SweepFolder:
             "value": float(row[space.metric]),
             "epoch": self._last_scored_epoch(row["trial"], space),
             "leakage": row["leakage"],
+            "collapsed": bool(collapsed.all()),
         }
         write_text(self.path / "best.json", json.dumps(best, indent=2) + "\n")
         return best

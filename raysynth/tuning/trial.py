@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from raysynth.errors import TrainingStopped, UserError
+from raysynth.training.health import is_collapsed
 
 Row = dict[str, float]
+
+# What a collapsed trial is said to score where less is better; else it is the negative. Finite: Ray's ASHA interpolates
+# between the values at a rung, and between infinities there is nothing.
+WORST = 1e30
 
 
 def run_trial(config: dict[str, Any]) -> None:
@@ -19,7 +24,7 @@ def run_trial(config: dict[str, Any]) -> None:
     from raysynth.training.run_folder import RunFolder
 
     job = config["job"]
-    report = carrying_forward(job["metric"], lambda row: tune.report(dict(row)))
+    report = carrying_forward(job, lambda row: tune.report(dict(row)))
     run = RunFolder(job["run"])
     if job["replay"]:
         for row in run.history():
@@ -36,17 +41,24 @@ def run_trial(config: dict[str, Any]) -> None:
         raise
 
 
-def carrying_forward(metric: str, report: Callable[[Row], None]) -> Callable[[Row], None]:
-    """`report`, with the last known `metric` in rows that have none: a scheduler wants it at every epoch.
+def carrying_forward(job: Mapping[str, Any], report: Callable[[Row], None]) -> Callable[[Row], None]:
+    """`report`, with the last known metric in rows that have none: a scheduler wants it at every epoch.
 
-    Before the first score it is not a number, which ASHA ranks neither above nor below another.
+    Before the first score it is not a number, which ASHA ranks neither above nor below another. While the rows say
+    that the run has collapsed it is the worst possible value, so that ASHA ends the trial at its next rung.
+    `job` holds `metric`, `mode` and `epochs`.
     """
+    metric = job["metric"]
+    worst = WORST if job["mode"] == "min" else -WORST
     last = math.nan
+    rows: list[Row] = []
 
     def report_row(row: Row) -> None:
         nonlocal last
+        rows.append(row)
         last = row.get(metric, last)
-        report({**row, "epoch": int(row["epoch"]), metric: last})
+        value = worst if is_collapsed(rows, job["epochs"]) else last
+        report({**row, "epoch": int(row["epoch"]), metric: value})
 
     return report_row
 
@@ -76,7 +88,7 @@ def _train_nested(job: dict[str, Any]) -> None:
             storage,
             num_threads=job["num_threads"],
             gpus_per_worker=job["gpus_per_worker"],
-            metric=job["metric"],
+            search={key: job[key] for key in ("metric", "mode", "epochs")},
             callbacks=[TuneReportCallback()],
         ).fit()
     stop_if_failed(RunFolder(Path(job["run"])))

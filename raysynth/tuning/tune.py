@@ -13,7 +13,7 @@ from raysynth.data.dataset import load_dataset
 from raysynth.data.default import cache_folder, default_dataset
 from raysynth.data.locations import Location
 from raysynth.data.provenance import training_provenance
-from raysynth.errors import Interrupted, UserError
+from raysynth.errors import Interrupted, TrainingStopped, UserError
 from raysynth.training.run_folder import check_out_folder, name_folder
 from raysynth.tuning.space import SearchSpace, load_space
 from raysynth.tuning.sweep_folder import SweepFolder, format_trials, name_trials
@@ -181,6 +181,8 @@ def _run_ray(sweep: SweepFolder, space: SearchSpace, concurrent: int, workers_pe
             "trial": trial.name,
             "replay": trial.name in ended,
             "metric": space.metric,
+            "mode": space.mode,
+            "epochs": space.epochs,
             "num_workers": workers_per_trial,
             "gpus_per_worker": gpu,
             "num_threads": max(1, cores // (concurrent * workers_per_trial)),
@@ -235,15 +237,16 @@ def _conclude(sweep: SweepFolder, space: SearchSpace, say: Say) -> Path:
 
     best = sweep.write_results(space)
     table = sweep.table(space)
-    for _, row in table[table["status"] == "failed"].iterrows():
-        say(f"trial {row['trial']} failed: {row['message']}")
+    for _, row in table[(table["status"] == "failed") | (table["findings"] != "")].iterrows():
+        say(f"trial {row['trial']} {row['status']}: {row['message']}")
     if best is None:
-        raise RuntimeError(f"{sweep.path}: no trial has a {space.metric}; see runs/*/status.json")
+        raise TrainingStopped(f"{sweep.path}: no trial has a {space.metric}; the reasons are in table.csv")
     draw_sweep(sweep.path)
     num_epochs = int(table["epoch"].sum())
     say(f"{num_epochs} epochs trained, {table['seconds'].sum():.0f} s of training; table: {sweep.path / 'table.csv'}")
     score = f"{space.metric} {best['value']:.4g} at epoch {best['epoch']}"
     score += "" if best["leakage"] == "clean" else f"; leakage: {best['leakage']}"
+    score += "; collapsed, as all trials are" if best["collapsed"] else ""
     say(f"best: {best['trial']} ({score}): {sweep.path / best['run']}")
     say(f"TensorBoard: tensorboard --logdir {sweep.path / 'runs'}")
     return sweep.path

@@ -5,6 +5,7 @@ import time
 import pytest
 
 from raysynth.training.follow import describe_epoch, following, format_duration
+from raysynth.training.health import Finding
 from raysynth.training.run_folder import RunFolder
 
 
@@ -34,3 +35,20 @@ def test_each_epoch_is_said_once_as_it_ends(tmp_path):
         assert lines[0] == "going on after epoch 1"
         run.write_history(rows)
     assert [line.split()[1] for line in lines[1:]] == ["2/3", "3/3"]
+
+
+def test_what_goes_wrong_is_said_once(tmp_path):
+    (tmp_path / "config.yaml").write_text("family: wcgan_gp\nepochs: 3\nconfig: {}\ndata: {}\n")
+    run = RunFolder(tmp_path)
+    lines: list[str] = []
+    with following(run, lines.append):
+        for epoch in (1, 2, 3):
+            rows = [{"epoch": float(e), "images_per_s": 1.0, "seconds": 1.0} for e in range(1, epoch + 1)]
+            run.write_findings([Finding("collapse", 1, epoch, f"collapse: images differ by only {epoch} %")])
+            run.write_history(rows)
+            deadline = time.monotonic() + 10
+            while len(lines) < epoch + 1 and time.monotonic() < deadline:
+                time.sleep(0.05)
+    warnings = [line for line in lines if line.startswith("warning: ")]
+    assert warnings == ["warning: epoch 1: collapse: images differ by only 1 %"]
+    assert len(lines) == 4

@@ -8,9 +8,11 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
+from raysynth.training.health import Finding
 from raysynth.tuning.progress import SweepProgress
 from raysynth.tuning.space import Domain, SearchSpace
 from raysynth.tuning.sweep_folder import SweepFolder, name_trials
+from raysynth.tuning.trial import WORST
 
 
 @pytest.fixture
@@ -68,3 +70,24 @@ def test_trials_of_an_earlier_session_are_told_in_silence(tmp_path, space):
     progress.on_trial_complete(0, [], trial)
     assert lines == []
     assert progress.status[first.name] == "finished"
+
+
+def test_a_collapse_is_told_once_and_kept(tmp_path, space):
+    lines: list[str] = []
+    sweep = SweepFolder(tmp_path)
+    (first, _) = name_trials(space)
+    run = sweep.run(first)
+    run.path.mkdir(parents=True)
+    row = {"epoch": 4, "frechet": WORST, "images_per_s": 250.0, "seconds": 10.0}
+    run.write_history([row])
+    run.write_findings([Finding("collapse", 4, 4, "collapse: all alike")])
+    run.write_status("running", 4, "collapse: all alike")
+    progress = SweepProgress(sweep, space, lines.append)
+    progress.on_trial_start(0, [], ray_trial(first.name))
+    for _ in range(2):
+        progress.on_trial_result(0, [], ray_trial(first.name), row)
+    progress.on_trial_complete(0, [], ray_trial(first.name))
+    assert "frechet collapsed" in lines[0]
+    assert lines.count("trial 0-4: collapse: all alike") == 1
+    message = "ended early by ASHA; collapse: all alike"
+    assert run.status() == {"state": "stopped", "epoch": 4, "message": message}
