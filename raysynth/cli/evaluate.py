@@ -62,6 +62,8 @@ def print_evaluation(folder: Path) -> None:
 
     import pandas as pd
 
+    from raysynth.evaluation.fidelity import describe_fidelity
+
     # A class may be called `NA`: only an empty field is a missing one.
     summary = pd.read_csv(folder / "scores_summary.csv", keep_default_na=False, na_values=[""])
     distances = pd.read_csv(folder / "ks.csv", keep_default_na=False, na_values=[""])
@@ -70,6 +72,11 @@ def print_evaluation(folder: Path) -> None:
     for name, rows in distances[distances["class"] == "all"].groupby("synthetic", sort=False):
         statistics = "  ".join(f"{value:.4f}" for value in rows["statistic"])
         say(f"  {name}: {statistics}{_mark(rows['leakage'].iloc[0])}")
+    fidelity = pd.read_csv(folder / "fidelity.csv", keep_default_na=False, na_values=[""])
+    if lines := describe_fidelity(fidelity):
+        say("\nFidelity: features of real validation images against those of:")
+        marks = fidelity[fidelity["class"] == "all"]["leakage"].map(_mark)
+        say("\n".join(f"  {line}{mark}" for line, mark in zip(lines, marks, strict=True)))
     content = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
     say(f"\n{content['verdict']['sentence']}\n\nevaluation: {folder}")
 
@@ -113,6 +120,6 @@ def summarise_evaluation(folder: Path) -> dict[str, Any]:
         name: json.loads(
             pd.read_csv(folder / f"{name}.csv", keep_default_na=False, na_values=[""]).to_json(orient="records")
         )
-        for name in ("scores_summary", "ks")
+        for name in ("scores_summary", "ks", "fidelity")
     }
     return {"evaluation": str(folder), "verdict": content["verdict"], **tables, "seconds": content["seconds"]}

@@ -13,11 +13,13 @@ from typing import Any
 
 import pandas as pd
 
-from raysynth.cluster.session import ray_session
+from raysynth.cluster.session import num_cores, ray_session
 from raysynth.data.dataset import Dataset
+from raysynth.data.default import cache_folder
 from raysynth.data.locations import Location
 from raysynth.errors import UserError
-from raysynth.evaluation.classifiers import train_all, training_job
+from raysynth.evaluation.classifiers import THREADS, train_all, training_job
+from raysynth.evaluation.fidelity import NEIGHBOURS, NUM_DRAWS, describe_fidelity, fidelity_table
 from raysynth.evaluation.histograms import dataset_histograms, histogram_table
 from raysynth.evaluation.inputs import SyntheticSet, load_inputs
 from raysynth.evaluation.ks import ks_table
@@ -86,6 +88,8 @@ def evaluate(
         # 2. How alike are the images?
         _compare_intensities(folder, real_set, synthetic_sets, leakage, with_ray=with_ray, say=say)
         clock.lap("intensities")
+        fidelity = _compare_features(folder, real_set, synthetic_sets, leakage, say=say)
+        clock.lap("fidelity")
 
         # 3. Train the classifiers.
         say(f"training {len(trainings)} classifiers, {sum(training.steps for training in trainings)} steps in all")
@@ -136,6 +140,7 @@ def evaluate(
             _describe_training(training, result | {"leakage": of_training[training.trained_on]})
             for training, result in zip(trainings, results, strict=True)
         ],
+        "fidelity": fidelity,
         "verdict": decision,
         "seconds": clock.seconds,
         "software": describe_environment(),
@@ -167,6 +172,24 @@ def _compare_intensities(
     for name, source, parts in (("histograms", "source", histograms), ("ks", "synthetic", distances)):
         table = pd.concat(parts, ignore_index=True)
         _write_table(folder / f"{name}.csv", table.assign(leakage=table[source].map(leakage)))
+
+
+def _compare_features(
+    folder: Path, real: Dataset, synthetic: Sequence[SyntheticSet], leakage: Mapping[str, str], *, say: Say
+) -> dict[str, Any]:
+    """Write fidelity.csv, each set against real `validation` images; return how it was measured."""
+    from raysynth.evaluation.fit import limited_threads
+    from raysynth.evaluation.scoring_network import ensure_scoring_network, load_scoring_network
+
+    file = ensure_scoring_network(
+        real, fallback_folder=cache_folder() / "scoring", run_folder=folder, threads=num_cores(), say=say
+    )
+    with limited_threads(THREADS):
+        table = fidelity_table(real, {item.name: item.dataset for item in synthetic}, load_scoring_network(file))
+    _write_table(folder / "fidelity.csv", table.assign(leakage=table["source"].map(leakage)))
+    for line in describe_fidelity(table) or ["no fidelity: the real data set has no validation images"]:
+        say(line)
+    return {"scoring_network": str(file), "split": "validation", "neighbours": NEIGHBOURS, "draws": NUM_DRAWS}
 
 
 def _comparisons(trainings: Sequence[Training]) -> list[Comparison]:

@@ -36,6 +36,7 @@ TABLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "confusion": (("trained_on", "split", "label", "predicted"), ("seed", "count")),
     "label_counts": (("trained_on", "split", "class"), ("seed", "real", "predicted")),
     "ks": (("synthetic", "class", "channel"), ("statistic", "wasserstein")),
+    "fidelity": (("source", "class"), ("n", "frechet", "coverage", "density", "precision", "recall")),
     "histograms": (("source", "class", "channel"), ("intensity", "count")),
 }
 

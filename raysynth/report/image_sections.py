@@ -7,13 +7,14 @@ from typing import Any
 
 from raysynth.data.dataset import Dataset, load_dataset
 from raysynth.data.locations import Location, locate
+from raysynth.data.slices import as_pictures, picture_size
 from raysynth.errors import UserError
 from raysynth.report import figures, image_figures
 from raysynth.report.evaluation_files import Evaluation
 from raysynth.report.style import Panel, join_words, marked, panel, plain, png_uri
 
 _STRIP_WIDTH = 940  # CSS pixels for all strips of a row of the sample grid
-_CELL = 64  # CSS pixels of one image in it
+_CELL = 64  # CSS pixels of the height of one image, or of the slices of a volume, in it
 
 
 def open_sets(evaluation: Evaluation, notes: list[str]) -> dict[str, Dataset]:
@@ -46,14 +47,17 @@ def sample_grid(evaluation: Evaluation, notes: list[str]) -> dict[str, Any] | No
     sets = open_sets(evaluation, notes)
     if not sets:
         return None
-    count = max(3, min(10, _STRIP_WIDTH // len(sets) // (_CELL + image_figures.GAP)))
+    widest = max(_cell_width(dataset.shape) for dataset in sets.values())
+    fewest = 3 if widest == _CELL else 2  # volumes are three slices wide: the table may then be scrolled sideways
+    count = max(fewest, min(10, _STRIP_WIDTH // len(sets) // (widest + image_figures.GAP)))
     rows = [
         {"class": name, "cells": [_strip(dataset, name, count) for dataset in sets.values()]}
         for name in evaluation.classes
     ]
     heads = [("real, train", "real", sets[""].shape, "")] if "" in sets else []
     heads += [(name, "synthetic", sets[name].shape, evaluation.mark(name)) for name in sets if name]
-    return {"heads": heads, "rows": rows, "count": count}
+    volumes = any(len(dataset.shape) == 4 for dataset in sets.values())
+    return {"heads": heads, "rows": rows, "count": count, "volumes": volumes}
 
 
 def _strip(dataset: Dataset, class_name: str, count: int) -> dict[str, Any] | None:
@@ -63,14 +67,20 @@ def _strip(dataset: Dataset, class_name: str, count: int) -> dict[str, Any] | No
     images = image_figures.choose_images(dataset, class_name, "train", count)
     if not len(images):
         return None
-    if images.ndim == 5:  # volumes (N, C, D, H, W): their middle slices
-        images = images[:, :, images.shape[2] // 2]
-    scale = max(1, _CELL // images.shape[-2])  # enlarged by whole pixels here, not smoothed by the browser
-    images = images.repeat(scale, axis=-2).repeat(scale, axis=-1)
+    things = "images" if images.ndim == 4 else "volumes"
+    pictures = as_pictures(images)
+    scale = max(1, _CELL // pictures.shape[-2])  # enlarged by whole pixels here, not smoothed by the browser
+    pictures = pictures.repeat(scale, axis=-2).repeat(scale, axis=-1)
     gap = image_figures.GAP
-    alt = f"{len(images)} {dataset.kind} images of the class {plain(class_name)}"
-    width = len(images) * (_CELL + gap) - gap
-    return {"source": png_uri(image_figures.join_images(images, len(images))), "width": width, "alt": alt}
+    alt = f"{len(images)} {dataset.kind} {things} of the class {plain(class_name)}"
+    width = len(images) * (_cell_width(dataset.shape) + gap) - gap
+    return {"source": png_uri(image_figures.join_images(pictures, len(pictures))), "width": width, "alt": alt}
+
+
+def _cell_width(shape: tuple[int, ...]) -> int:
+    """CSS pixels of the width of one image, or of three slices of a volume, that is `_CELL` high."""
+    height, width = picture_size(shape)
+    return round(_CELL * width / height)
 
 
 def distribution_panel(evaluation: Evaluation) -> Panel | None:

@@ -66,6 +66,8 @@ def render(evaluation: Evaluation, *, say: Callable[[str], None] = lambda line: 
         "score_rows": sections.score_rows(evaluation, ("fit", "test")),
         "all_score_rows": sections.score_rows(evaluation, tuple(sections.SPLIT_NAMES)),
         "panels": sections.score_panels(evaluation),
+        "fidelity": sections.fidelity_rows(evaluation),
+        "run_findings": sections.run_findings(evaluation),
         "class_rows": sections.class_score_rows(evaluation),
         "samples": image_sections.sample_grid(evaluation, notes),
         "distribution": image_sections.distribution_panel(evaluation),

@@ -11,6 +11,8 @@ import numpy as np
 from raysynth.report import figures
 from raysynth.report.evaluation_files import SCORES, Evaluation
 from raysynth.report.style import Panel, join_words, panel, plain
+from raysynth.training.health import at_the_end
+from raysynth.training.run_folder import RunFolder
 
 SPLIT_NAMES = {
     "fit": "own training",
@@ -257,3 +259,38 @@ def class_score_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
             {"trained_on": name, "class": class_name, "first": first, "mark": evaluation.mark(str(name)), **mean}
         )
     return rows
+
+
+def fidelity_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """How like real validation images each set's are, one row a set and class; the real train images first."""
+    table = evaluation.tables["fidelity"]
+    rows: list[dict[str, Any]] = []
+    for row in table.to_dict("records"):
+        source = str(row["source"])
+        first = not rows or rows[-1]["source"] != source
+        # The scores of the real train images are what images that know nothing of the validation split can reach.
+        name, kind = ("real train", "real") if source == "real" else (source, "synthetic")
+        mark = evaluation.mark(source, "validation")
+        values = {str(column): value for column, value in row.items()}
+        rows.append({**values, "source": source, "name": name, "kind": kind, "first": first, "mark": mark})
+    return rows
+
+
+def run_findings(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """What went wrong in the runs behind the synthetic sets and still did at their end: (names, run, message)."""
+    runs: dict[str, list[str]] = {}
+    for entry in evaluation.synthetic:
+        if path := (entry.get("provenance") or {}).get("run"):
+            runs.setdefault(str(path), []).append(str(entry.get("name")))
+    found = []
+    for path, names in runs.items():
+        folder = evaluation.locate(path)
+        if folder is None:
+            continue  # said where its figures would be
+        run = RunFolder(folder)
+        try:
+            messages = [finding.message for finding in at_the_end(run.findings(), run.history())]
+        except (OSError, ValueError, TypeError, KeyError):  # a file that is none of ours, or cut short
+            continue
+        found += [{"names": names, "run": path, "message": message} for message in messages]
+    return found

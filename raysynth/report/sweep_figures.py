@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 from PIL import Image
 
+from raysynth.data.slices import picture_size
 from raysynth.files import replacing
 from raysynth.report.style import (
     LINES,
@@ -235,7 +236,7 @@ def _read_samples(run: Path) -> dict[str, np.ndarray]:
         return {}
     try:
         names = [str(name) for name in config["classes"]]
-        height, width = (int(length) for length in config["shape"][-2:])
+        height, width = picture_size(tuple(int(length) for length in config["shape"]))
         with Image.open(files[-1]) as image:
             grid = np.asarray(image if image.mode in ("L", "RGB") else image.convert("RGB"))
     except (OSError, KeyError, TypeError, ValueError):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from raysynth.data.dataset import Dataset, write_dataset
+from raysynth.evaluation import scoring_network
 
 
 def draw_images(labels: np.ndarray, names: Sequence[str], *, size: int, channels: int, seed: int) -> np.ndarray:
@@ -17,6 +18,13 @@ def draw_images(labels: np.ndarray, names: Sequence[str], *, size: int, channels
         start = sum(names[label].encode()) % 4 * (size // 4)
         images[index, :, start : start + size // 4] += 140
     return images.astype(np.uint8)
+
+
+@pytest.fixture(autouse=True)
+def quick_scoring_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A narrow one: it would take longer to train than all the rest."""
+    monkeypatch.setitem(scoring_network.RECIPE, "num_steps", 40)
+    monkeypatch.setitem(scoring_network.RECIPE, "widths", [8, 16, 24])
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from raysynth.evaluation.inputs import load_inputs
 from raysynth.evaluation.predict import COLUMNS
 
 CLASSES = ("a", "b", "c")
-TABLES = ("scores", "scores_summary", "class_scores", "confusion", "label_counts", "ks", "histograms")
+TABLES = ("scores", "scores_summary", "class_scores", "confusion", "label_counts", "ks", "fidelity", "histograms")
 
 
 @pytest.fixture
@@ -86,12 +86,19 @@ def test_an_evaluation_is_complete_and_consistent(real, make_dataset, tmp_path, 
     assert ("partial", "b") not in ks
     assert any("no comparison of intensities for b" in line for line in said)
     assert any("about" in line and "left" in line for line in said)
+    fidelity = tables["fidelity"].set_index(["source", "class"])
+    assert list(fidelity.loc["real", "n"]) == [12, 4, 4, 4]  # all, and the classes
+    assert ("partial", "b") not in fidelity.index
+    assert fidelity["frechet"].notna().sum() == 3  # of all classes together only
+    assert content["fidelity"]["split"] == "validation"
+    assert any(line.startswith("made: Frechet") and line.endswith("(12 images)") for line in said)
 
     print_evaluation(folder)
     printed = capsys.readouterr().out
     assert content["verdict"]["sentence"] in printed
     assert "mixed: partial [leakage: unknown]" in printed
     assert "made [" not in printed
+    assert "  real train images: Frechet" in printed
     assert str(folder) in printed
     result = summarise_evaluation(folder)
     assert len(result["scores_summary"]) == 4 * len(names)
@@ -101,7 +108,7 @@ def check_marks(folder, leakage: dict[str, str], *, real: str) -> None:
     """Every row and item that rests on a set says so in `leakage`; those on real images alone say what `real` is."""
     for name in TABLES:
         table = pd.read_csv(folder / f"{name}.csv")
-        column = {"ks": "synthetic", "histograms": "source"}.get(name, "trained_on")
+        column = {"ks": "synthetic", "fidelity": "source", "histograms": "source"}.get(name, "trained_on")
         for source, marks in table.groupby(column)["leakage"]:
             expected = leakage.get(source.partition(": ")[2] or source, real)
             assert set(marks) == {expected}, (name, source)

