@@ -45,15 +45,28 @@ AsJson = Annotated[
 @app.command()
 def phantom(
     out: Out,
-    images: Annotated[int, typer.Option(help="Number of images, over all classes.")] = 1200,
-    size: Size = 64,
+    images: Annotated[
+        int | None,
+        typer.Option(help="Number of images, over all classes. Default: 1200; with --volumes 240."),
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(
+            help="Width and height of every image, in pixels; with --volumes 16, 32 or 64 voxels a side. "
+            "Default: 64; with --volumes 32."
+        ),
+    ] = None,
+    volumes: Annotated[
+        bool, typer.Option("--volumes", help="Whole heads in three dimensions in place of slices. Default: off.")
+    ] = False,
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Draw head slices in four classes: the data set that is used where --data is left out."""
+    """Draw head slices, or volumes, in four classes: the slices are what is used where --data is left out."""
     from raysynth.data.phantom import phantom as draw
 
-    _print_dataset(draw(out, num_images=images, size=size, seed=seed, say=say_to_stderr if as_json else say), as_json)
+    dataset = draw(out, num_images=images, size=size, volumes=volumes, seed=seed, say=say_to_stderr if as_json else say)
+    _print_dataset(dataset, as_json)
 
 
 @app.command("import")

@@ -28,6 +28,7 @@ from PIL import Image
 
 from raysynth.data.leakage import Leakage, find_leakage
 from raysynth.data.locations import BucketPath, Location, arrow_path, explaining, locate, naming, upload_folder
+from raysynth.data.slices import middle_slices
 from raysynth.errors import UserError
 from raysynth.files import refuse_unwritable
 
@@ -301,12 +302,24 @@ def tensor_column(table: pa.Table, column: str) -> np.ndarray:
 
 
 def thumbnail(image: np.ndarray) -> np.ndarray:
-    """An image (C, H, W) uint8 as grey (64, 64) uint8 pixels: what `pixel_hash` is a hash of."""
-    if image.ndim == 4:  # a volume (C, D, H, W): its middle slice
-        image = image[:, image.shape[1] // 2]
+    """An image (C, H, W) uint8 as grey (64, 64) uint8 pixels: what `pixel_hash` is a hash of.
+
+    Of a volume (C, D, H, W) its quarters are the axial, coronal and sagittal middle slice, and the mean of all axial
+    slices: one slice would not do, for those of two patients may be alike.
+    """
+    if image.ndim == 4:
+        views = (*middle_slices(image), image.mean(1).astype(np.uint8))
+        upper_left, upper_right, lower_left, lower_right = (_grey(view, THUMBNAIL_SIZE // 2) for view in views)
+        return np.block([[upper_left, upper_right], [lower_left, lower_right]])
+    return _grey(image, THUMBNAIL_SIZE)
+
+
+def _grey(image: np.ndarray, size: int) -> np.ndarray:
+    """An image (C, H, W) uint8 as grey (size, size) uint8 pixels."""
+    image = np.ascontiguousarray(image)
     grey = Image.fromarray(image[0]) if len(image) == 1 else Image.fromarray(np.moveaxis(image, 0, -1)).convert("L")
-    if grey.size != (THUMBNAIL_SIZE, THUMBNAIL_SIZE):
-        grey = grey.resize((THUMBNAIL_SIZE, THUMBNAIL_SIZE), Image.Resampling.BILINEAR)
+    if grey.size != (size, size):
+        grey = grey.resize((size, size), Image.Resampling.BILINEAR)
     return np.asarray(grey, dtype=np.uint8)
 
 

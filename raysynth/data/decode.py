@@ -83,7 +83,7 @@ class Target:
 class Decoded:
     """An image (C, size, size) or (C, size, size, size) uint8 and facts about its original.
 
-    `thumbnail` is the grey (64, 64) original before any cropping (of a volume: its middle slice). `width` and
+    `thumbnail` is the grey (64, 64) original before any cropping (of a volume: three slices and a mean). `width` and
     `height` are in pixels, upright; `format` is that of the content, whatever the file is called. `is_headless`
     tells that a head should have been cut out and none was found.
     """

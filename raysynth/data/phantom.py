@@ -1,9 +1,9 @@
-"""The phantom: a drawn data set of head slices, there wherever no real images are.
+"""The phantom: a drawn data set of head slices, or of whole heads, there wherever no real images are.
 
 Four classes as in the brain tumour set of the study, with about its shares. One patient gives one to three slices
-of the same anatomy and lesion; a patient is a group, which no split separates. What tells the classes apart is the
-lesion alone: views, contrasts and harmless finds occur in all of them, only the sella must be in the slice for a
-pituitary tumour, so its views are fewer.
+(one or two volumes) of the same anatomy and lesion; a patient is a group, which no split separates. What tells the
+classes apart is the lesion alone: views, contrasts and harmless finds occur in all of them, only the sella must be in
+the slice for a pituitary tumour, so its views are fewer.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from raysynth.data.canvas import Canvas
 from raysynth.data.dataset import Dataset, refuse_existing, write_dataset
 from raysynth.data.lesions import LESIONS, paint_finds
 from raysynth.data.locations import Location
+from raysynth.data.phantom_volumes import SIZES, draw_volume
 from raysynth.data.splits import grouped
 from raysynth.data.views import VIEWS
 from raysynth.errors import UserError
@@ -25,8 +26,11 @@ from raysynth.errors import UserError
 CLASSES = ("glioma", "meningioma", "no_tumor", "pituitary")
 CLASS_SHARES = (0.28, 0.29, 0.15, 0.28)
 SLICES_PER_PATIENT = {1: 0.4, 2: 0.35, 3: 0.25}
-PROGRESS_EVERY = 1000
-MIN_IMAGES, MAX_IMAGES = 40, 1_000_000
+VOLUMES_PER_PATIENT = {1: 0.7, 2: 0.3}
+NUM_SLICES, NUM_VOLUMES = 1200, 240  # where nothing is said
+SLICE_SIZE, VOLUME_SIZE = 64, 32
+PROGRESS_EVERY, PROGRESS_EVERY_VOLUMES = 1000, 100
+MIN_IMAGES, MAX_IMAGES, MAX_VOLUMES = 40, 1_000_000, 20_000
 MIN_SIZE, MAX_SIZE = 16, 256
 
 # Axial, coronal and sagittal slices are about a third each in every class.
@@ -45,38 +49,43 @@ PITUITARY_VIEW_SHARES = {"axial_base": 0.34, "coronal_sella": 0.33, "sagittal_mi
 def phantom(
     out: Location | str,
     *,
-    num_images: int = 1200,
-    size: int = 64,
+    num_images: int | None = None,
+    size: int | None = None,
+    volumes: bool = False,
     seed: int = 0,
     say: Callable[[str], None] = lambda line: None,
 ) -> Dataset:
-    """Draw `num_images` slices (1, size, size) and write them as a data set; `say` is given progress lines.
+    """Draw `num_images` slices (1, size, size), or with `volumes` heads (1, size, size, size), as a data set.
 
+    1200 slices of 64 pixels, or 240 volumes of 32 voxels a side, unless told otherwise; `say` is given progress lines.
     The same arguments give the same pixels and splits. Raises UserError for a number of images or a size out of
     range, and when `out` holds something already.
     """
-    if not MIN_IMAGES <= num_images <= MAX_IMAGES:
-        raise UserError(f"--images {num_images}: want {MIN_IMAGES} to {MAX_IMAGES}, so that each split has each class")
-    if not MIN_SIZE <= size <= MAX_SIZE:
-        raise UserError(f"--size {size}: want {MIN_SIZE} to {MAX_SIZE} pixels")
-    if seed < 0:
-        raise UserError(f"--seed {seed}: want 0 or more")
+    if num_images is None:
+        num_images = NUM_VOLUMES if volumes else NUM_SLICES
+    if size is None:
+        size = VOLUME_SIZE if volumes else SLICE_SIZE
+    _check(num_images, size, volumes, seed)
     refuse_existing(out)
-    labels, patients = _draw_patients(num_images, np.random.default_rng([seed, 0]))
+    draw, dimensions, every, things = (
+        (draw_volume, 3, PROGRESS_EVERY_VOLUMES, "volumes") if volumes else (draw_slice, 2, PROGRESS_EVERY, "images")
+    )
+    per_patient = VOLUMES_PER_PATIENT if volumes else SLICES_PER_PATIENT
+    labels, patients = _draw_patients(num_images, per_patient, np.random.default_rng([seed, 0]))
     groups = [f"patient-{patient:06d}" for patient in patients]
-    images = np.empty((num_images, 1, size, size), dtype=np.uint8)
+    images = np.empty((num_images, 1, *[size] * dimensions), dtype=np.uint8)
     for index, (label, patient) in enumerate(zip(labels, patients, strict=True)):
-        images[index, 0] = draw_slice(
+        images[index, 0] = draw(
             CLASSES[label],
             size,
             patient=np.random.default_rng([seed, 1, patient]),
             rng=np.random.default_rng([seed, 2, index]),
         )
-        if (index + 1) % PROGRESS_EVERY == 0:
-            say(f"{index + 1} of {num_images} images drawn")
+        if (index + 1) % every == 0:
+            say(f"{index + 1} of {num_images} {things} drawn")
     return write_dataset(
         out,
-        name="phantom",
+        name="phantom_volumes" if volumes else "phantom",
         kind="real",
         classes=CLASSES,
         images=images,
@@ -86,11 +95,28 @@ def phantom(
             "split": grouped(groups, labels, test=0.1, validation=0.1, seed=seed),
             "group": groups,
         },
-        source={"phantom": {"num_images": num_images, "size": size, "seed": seed}},
+        source={
+            "phantom": {"num_images": num_images, "size": size, "seed": seed} | ({"volumes": True} if volumes else {})
+        },
     )
 
 
-def _draw_patients(num_images: int, rng: np.random.Generator) -> tuple[list[int], list[int]]:
+def _check(num_images: int, size: int, volumes: bool, seed: int) -> None:
+    most = MAX_VOLUMES if volumes else MAX_IMAGES
+    if not MIN_IMAGES <= num_images <= most:
+        raise UserError(f"--images {num_images}: want {MIN_IMAGES} to {most}, so that each split has each class")
+    if volumes and size not in SIZES:
+        sizes = ", ".join(map(str, SIZES[:-1]))
+        raise UserError(f"--size {size}: want {sizes} or {SIZES[-1]} voxels with --volumes")
+    if not MIN_SIZE <= size <= MAX_SIZE:
+        raise UserError(f"--size {size}: want {MIN_SIZE} to {MAX_SIZE} pixels")
+    if seed < 0:
+        raise UserError(f"--seed {seed}: want 0 or more")
+
+
+def _draw_patients(
+    num_images: int, per_patient: dict[int, float], rng: np.random.Generator
+) -> tuple[list[int], list[int]]:
     """Class and patient of each image, in shuffled order."""
     exact = np.asarray(CLASS_SHARES) * num_images
     counts = np.floor(exact).astype(int)
@@ -100,11 +126,11 @@ def _draw_patients(num_images: int, rng: np.random.Generator) -> tuple[list[int]
     for label, count in enumerate(counts.tolist()):
         left = count
         while left:
-            num_slices = int(rng.choice(list(SLICES_PER_PATIENT), p=list(SLICES_PER_PATIENT.values())))
-            num_slices = min(num_slices, left, max(1, count // 3))  # three patients at least: one a split
-            rows += [(label, num_patients)] * num_slices
+            num_taken = int(rng.choice(list(per_patient), p=list(per_patient.values())))
+            num_taken = min(num_taken, left, max(1, count // 3))  # three patients at least: one a split
+            rows += [(label, num_patients)] * num_taken
             num_patients += 1
-            left -= num_slices
+            left -= num_taken
     order = rng.permutation(num_images)
     return [rows[row][0] for row in order], [rows[row][1] for row in order]
 

@@ -1,4 +1,7 @@
-"""The contact sheet of a data set: a strip of images for each class beside the number of images per split."""
+"""The contact sheet of a data set: a strip of images for each class beside the number of images per split.
+
+Of a volume three orthogonal slices are shown.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +15,17 @@ import numpy as np
 
 from raysynth.data.dataset import SPLITS, Dataset, load_dataset, tensor_column
 from raysynth.data.locations import Location, refuse_bucket
+from raysynth.data.slices import as_pictures, picture_size
 from raysynth.errors import UserError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 IMAGES_PER_ROW = 12
+VOLUMES_PER_ROW = 4  # each is three slices wide
 MAX_CLASSES = 60
 MAX_NAME = 28
-MAX_SHOWN_SIZE = 128  # pixels of an image on the sheet; larger ones are thinned out
+MAX_SHOWN_SIZE = 128  # pixels of an image, or of a slice of a volume, on the sheet; larger ones are thinned out
 GAP = 2
 SPLIT_COLOURS = {"train": "#4477aa", "validation": "#ddaa33", "test": "#bb5566"}
 
@@ -85,7 +90,8 @@ def draw_sheet(dataset: Dataset) -> Figure:
     _draw_bars(bars, dataset, classes)
 
     kind = "drawn" if "phantom" in dataset.source else dataset.kind
-    title = f"{shorten(dataset.name, 60)}: {dataset.num_images()} {kind} images, {_shape(dataset)}"
+    things = "images" if len(dataset.shape) == 3 else "volumes"
+    title = f"{shorten(dataset.name, 60)}: {dataset.num_images()} {kind} {things}, {_shape(dataset)}"
     if len(classes) < len(dataset.classes):
         title += f"; the first {len(classes)} of {len(dataset.classes)} classes"
     figure.text(0.15 / total_width, 1 - 0.22 / total_height, title, fontsize=14, fontweight="bold", va="top")
@@ -111,7 +117,7 @@ def _draw_bars(axes, dataset: Dataset, classes: tuple[str, ...]) -> None:  # typ
     axes.set_ylim(len(classes) - 0.5, -0.5)
     axes.set_xlim(0, 1.18 * most)
     axes.set_yticks([])
-    axes.set_xlabel("images", fontsize=9)
+    axes.set_xlabel("images" if len(dataset.shape) == 3 else "volumes", fontsize=9)
     axes.tick_params(labelsize=8)
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.spines[["top", "right"]].set_visible(False)
@@ -121,32 +127,32 @@ def _draw_bars(axes, dataset: Dataset, classes: tuple[str, ...]) -> None:  # typ
 def _strips(dataset: Dataset, num_classes: int, lines: int) -> list[np.ndarray]:
     """For each class, images evenly drawn from its rows: (height, width, 3) uint8, white where there are none."""
     labels = dataset.read(["label"])["label"].to_numpy()
+    per_row = IMAGES_PER_ROW if len(dataset.shape) == 3 else VOLUMES_PER_ROW
     chosen: list[np.ndarray] = []
     for label in range(num_classes):
         rows = np.flatnonzero(labels == label)
-        num_shown = min(len(rows), lines * IMAGES_PER_ROW)
+        num_shown = min(len(rows), lines * per_row)
         chosen.append(rows[np.linspace(0, len(rows) - 1, num_shown).round().astype(int)] if num_shown else rows)
     images = iter(tensor_column(dataset.take(["image"], np.concatenate(chosen)), "image"))
-    height, width = _picture(np.zeros(dataset.shape, dtype=np.uint8)).shape[:2]
+    step = -(-max(dataset.shape[-2:]) // MAX_SHOWN_SIZE)
+    height, width = (-(-length // step) for length in picture_size(dataset.shape))
     strips = []
     for rows in chosen:
-        strip = np.full((lines * (height + GAP) + 2 * GAP, IMAGES_PER_ROW * (width + GAP), 3), 255, dtype=np.uint8)
+        strip = np.full((lines * (height + GAP) + 2 * GAP, per_row * (width + GAP), 3), 255, dtype=np.uint8)
         for position in range(len(rows)):
-            line, column = divmod(position, IMAGES_PER_ROW)
+            line, column = divmod(position, per_row)
             top, left = GAP + line * (height + GAP), column * (width + GAP)
-            strip[top : top + height, left : left + width] = _picture(next(images))
+            strip[top : top + height, left : left + width] = _picture(next(images))[::step, ::step]
         strips.append(strip)
     return strips
 
 
 def _picture(image: np.ndarray) -> np.ndarray:
-    """An image (C, H, W) or the middle slice of a volume (C, D, H, W) as (h, w, 3); one channel or three are shown."""
-    if image.ndim == 4:
-        image = image[:, image.shape[1] // 2]
-    if len(image) != 3:
-        image = np.repeat(image[:1], 3, axis=0)
-    step = -(-max(image.shape[1:]) // MAX_SHOWN_SIZE)
-    return np.moveaxis(image[:, ::step, ::step], 0, -1)
+    """An image (C, H, W), or slices of a volume (C, D, H, W), as (h, w, 3); one channel or three are shown."""
+    (picture,) = as_pictures(image[None])
+    if len(picture) != 3:
+        picture = np.repeat(picture[:1], 3, axis=0)
+    return np.moveaxis(picture, 0, -1)
 
 
 def _shape(dataset: Dataset) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,7 +22,8 @@ from raysynth.models.context import Context
 from raysynth.training.loop import run_epochs, validate
 
 FILE_FORMAT = 1
-SCORING_BATCH_SIZE = 256
+SCORING_BATCH_SIZE = 256  # images, or as many volumes of 16 voxels a side
+SCORING_VOXELS = 2**20  # of the volumes in a batch, which would fill the memory otherwise
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def fit_classifier(
     validation: tuple[np.ndarray, np.ndarray] | None = None,
     device: str = "cpu",
 ) -> Fitted:
-    """Train for `config.num_steps` steps on images (N, C, H, W) uint8 with labels (N,).
+    """Train for `config.num_steps` steps on images (N, C, H, W), or volumes (N, C, D, H, W), uint8 with labels (N,).
 
     Raises TrainingStopped when the loss is not finite.
     """
@@ -72,7 +74,7 @@ def fit_classifier(
     accuracy = None
     if validation is not None and len(validation[0]):
         # Once, after the last epoch: nothing is chosen by it while training.
-        found = validate(model, validation, batch_size=SCORING_BATCH_SIZE, context=context)
+        found = validate(model, validation, batch_size=scoring_batch_size(images.shape[1:]), context=context)
         accuracy = found["validation_accuracy"]
     return Fitted(model, time.perf_counter() - started, accuracy)
 
@@ -99,20 +101,28 @@ def load_network(path: Path, device: str = "cpu") -> ClassifierNetwork:
     if content.get("format") != FILE_FORMAT:
         raise ValueError(f"{path}: classifier format {content.get('format')}, this version reads {FILE_FORMAT}")
     config = Classifier.Config(**content["config"])
-    network = ClassifierNetwork(content["shape"][0], len(content["classes"]), tuple(config.widths), config.dropout)
+    network = ClassifierNetwork(tuple(content["shape"]), len(content["classes"]), tuple(config.widths), config.dropout)
     network.load_state_dict(content["network"])
     return network.to(device).eval().requires_grad_(False)
 
 
 @torch.no_grad()
 def predict_probabilities(network: ClassifierNetwork, images: np.ndarray) -> np.ndarray:
-    """Probabilities (N, num_classes) float32 of images (N, C, H, W) uint8."""
+    """Probabilities (N, num_classes) float32 of images (N, C, H, W), or volumes (N, C, D, H, W), uint8."""
     device = next(network.parameters()).device
+    labels, batch_size = np.zeros(len(images), np.int64), scoring_batch_size(images.shape[1:])
     parts = [
         network(batch).float().softmax(dim=1).cpu().numpy()
-        for batch, _ in in_order(images, np.zeros(len(images), np.int64), batch_size=SCORING_BATCH_SIZE, device=device)
+        for batch, _ in in_order(images, labels, batch_size=batch_size, device=device)
     ]
     return np.concatenate([np.zeros((0, network.head.out_features), np.float32), *parts])
+
+
+def scoring_batch_size(shape: tuple[int, ...]) -> int:
+    """Images (C, H, W), or volumes (C, D, H, W), that are scored at a time."""
+    return (
+        SCORING_BATCH_SIZE if len(shape) == 3 else max(1, min(SCORING_BATCH_SIZE, SCORING_VOXELS // math.prod(shape)))
+    )
 
 
 @contextmanager

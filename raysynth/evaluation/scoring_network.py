@@ -17,12 +17,13 @@ from raysynth.config import hash_content
 from raysynth.data.batches import in_order
 from raysynth.data.dataset import Dataset
 from raysynth.errors import UserError
+from raysynth.evaluation.diversity import Diversity
 from raysynth.evaluation.fit import (
-    SCORING_BATCH_SIZE,
     fit_classifier,
     limited_threads,
     load_network,
     save_classifier,
+    scoring_batch_size,
 )
 from raysynth.evaluation.frechet import MAX_FEATURES, joint_frechet
 from raysynth.files import replacing
@@ -41,12 +42,12 @@ class ScoringNetwork:
 
     @torch.no_grad()
     def features(self, images: np.ndarray) -> np.ndarray:
-        """Features (N, D) float64, D <= 64, of images (N, C, H, W) uint8."""
+        """Features (N, D) float64, D <= 64, of images (N, C, H, W), or volumes (N, C, D, H, W), uint8."""
         device = next(self.network.parameters()).device
-        labels = np.zeros(len(images), np.int64)
+        labels, batch_size = np.zeros(len(images), np.int64), scoring_batch_size(images.shape[1:])
         parts = [
             self.network.features(batch).double().cpu().numpy()
-            for batch, _ in in_order(images, labels, batch_size=SCORING_BATCH_SIZE, device=device)
+            for batch, _ in in_order(images, labels, batch_size=batch_size, device=device)
         ]
         return np.concatenate(parts)
 
@@ -119,6 +120,13 @@ def load_scoring_network(path: Path, device: str = "cpu") -> ScoringNetwork:
     return ScoringNetwork(load_network(path, device))
 
 
+def feature_scale(features: np.ndarray) -> np.ndarray:
+    """Standard deviation (D,) of features (N, D), the unit of distances; those that hardly vary are not blown up."""
+    deviation = features.std(axis=0)
+    scale: np.ndarray = np.maximum(deviation, 1e-2 * max(float(deviation.max()), 1e-6))
+    return scale
+
+
 class FrechetScorer:
     """`score(images, labels)`: the joint Frechet distance to the validation split; lower is better.
 
@@ -137,10 +145,10 @@ class FrechetScorer:
         self.network = network
         self.num_classes = len(dataset.classes)
         features = network.features(images)
-        # Features that hardly vary must not be blown up.
-        self.scale = np.maximum(features.std(axis=0), 1e-2 * max(float(features.std(axis=0).max()), 1e-6))
+        self.scale = feature_scale(features)
         self.reference = features / self.scale
         self.reference_labels = validation_labels
+        self.diversity = Diversity(self.reference, images, validation_labels)
         labels = np.tile(validation_labels, -(-MIN_GENERATED // len(validation_labels)))
         if len(labels) > MAX_GENERATED:
             labels = np.random.default_rng(0).choice(labels, MAX_GENERATED, replace=False)
@@ -148,5 +156,14 @@ class FrechetScorer:
 
     def score(self, images: np.ndarray, labels: np.ndarray) -> float:
         """The distance of generated images (N, C, H, W) uint8 with the labels that they were generated for."""
+        return self.measure(images, labels)["frechet"]
+
+    def measure(self, images: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+        """`frechet`, as `score` gives it, and the least diverse class: `diversity` (see `Diversity`) of the class
+        with the label `diversity_class`; both are missing where no class has enough validation images.
+        """
         features = self.network.features(images) / self.scale
-        return joint_frechet(self.reference, self.reference_labels, features, labels, self.num_classes)
+        measured = {"frechet": joint_frechet(self.reference, self.reference_labels, features, labels, self.num_classes)}
+        if (lowest := self.diversity.lowest(features, images, labels)) is not None:
+            measured |= {"diversity": lowest[0], "diversity_class": float(lowest[1])}
+        return measured

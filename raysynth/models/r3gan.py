@@ -55,14 +55,14 @@ class R3GAN(AdversarialFamily):
         beta2: float = Field(default=0.9, ge=0, lt=1, description="Adam's second moment, at the start")
         beta2_end: float = Field(default=0.99, ge=0, lt=1, description="Adam's second moment, after burn-in")
         learning_rate_end: float = Field(
-            default=0.25, gt=0, le=1, description="both learning rates after burn-in, as a share of those at the start"
+            default=0.1, gt=0, le=1, description="both learning rates after burn-in, as a share of those at the start"
         )
         penalty_weight: float = Field(default=0.5, ge=0, description="gamma of R1 and R2, at the start; tune it first")
-        penalty_weight_end: float = Field(default=0.1, ge=0, description="gamma of R1 and R2, after burn-in")
+        penalty_weight_end: float = Field(default=0.2, ge=0, description="gamma of R1 and R2, after burn-in")
         penalty_every: int = Field(
             default=8, gt=0, description="critic steps between penalties, whose weight is multiplied by it"
         )
-        burn_in: float = Field(default=0.5, ge=0, le=1, description="share of the training that schedules last")
+        burn_in: float = Field(default=1.0, ge=0, le=1, description="share of the training that schedules last")
         classifier_weight: float = Field(
             default=0.5, ge=0, description="weight of the critic's auxiliary classifier, for both networks"
         )

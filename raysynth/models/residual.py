@@ -123,7 +123,7 @@ class ResidualCritic(nn.Module):
         features = self.from_image(images)
         for level, stage in enumerate(self.stages):
             if level > 0:
-                features = F.avg_pool2d(self.transitions[level - 1](features), 2)
+                features = self.transitions[level - 1](F.avg_pool2d(features, 2))  # fewer numbers than pooled after it
             for block in stage:  # type: ignore[attr-defined]
                 features = block(features)
         features = _act(self.dense(_act(features).flatten(1)))

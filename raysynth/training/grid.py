@@ -1,4 +1,4 @@
-"""Sample grids as PNG files: one row a class, cells of the images' own size, 2 pixels apart."""
+"""Sample grids as PNG files: one row a class, cells of the pictures' own size, 2 pixels apart."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from raysynth.data.slices import as_pictures
 from raysynth.files import replacing
 
 PADDING = 2  # pixels around every cell
@@ -15,10 +16,9 @@ PADDING = 2  # pixels around every cell
 def draw_grid(images: np.ndarray, *, num_columns: int) -> np.ndarray:
     """Images (N, C, H, W) uint8, row by row, as one picture (height, width, 3) uint8.
 
-    The rows of volumes (N, C, D, H, W) show each volume's middle slice.
+    A volume (C, D, H, W) is shown as its axial, coronal and sagittal middle slice side by side.
     """
-    if images.ndim == 5:
-        images = images[:, :, images.shape[2] // 2]
+    images = as_pictures(images)
     num_images, num_channels, height, width = images.shape
     num_rows = -(-num_images // num_columns)
     sheet = np.zeros(

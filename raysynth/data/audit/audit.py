@@ -167,6 +167,7 @@ def audit_subject(
         "fingerprint": subject.fingerprint,
         "images": num,
         "blank": int(is_blank(subject.thumbnails).sum()),
+        "compared": "volumes" if subject.of_volumes else "images",
         "thresholds": asdict(thresholds),
         **count_relations(own, [own["row_a"].to_numpy(), own["row_b"].to_numpy()]),
         "groups": {

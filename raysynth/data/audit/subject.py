@@ -16,6 +16,8 @@ from raysynth.data.dataset import Dataset, tensor_column
 class Subject:
     """Images of one data set. `thumbnails` (N, 64, 64) and `images` (N, C, H, W) are uint8, the rest is (N,).
 
+    Of volumes (N, C, D, H, W) a thumbnail shows three slices and a mean (see `raysynth.data.dataset.thumbnail`).
+
     `images` is None where shortcuts are not asked for. `source_splits` are those of the source's own folders, None
     where it has none; `source_groups` those that the user or the files gave.
     """
@@ -63,6 +65,11 @@ class Subject:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def of_volumes(self) -> bool:
+        """Whether `images` are volumes (N, C, D, H, W)."""
+        return self.images is not None and self.images.ndim == 5
 
     def places(self) -> list[str]:
         """Where each image comes from, for people to find it: the source's path, else the id."""

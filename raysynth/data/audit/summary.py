@@ -10,7 +10,13 @@ MAX_EXAMPLES = 5
 def short_lines(content: dict[str, Any]) -> list[str]:
     """What an import says of its audit, from the content of `audit.json`."""
     groups = content["groups"]
-    lines = [f"audit: {_copies(content)} among {content['images']} images"]
+    things = "volumes" if _is_of_volumes(content) else "images"
+    lines = [f"audit: {_copies(content)} among {content['images']} {things}"]
+    if _is_of_volumes(content):
+        lines.append(
+            "notice: volumes are compared by three middle slices and their mean: mirrored, turned and cropped copies "
+            "of a volume are not found"
+        )
     lines.append(
         f"audit: {groups['num_groups']} groups that no split may separate, the largest of "
         f"{groups['largest']['num_images']} images"
@@ -35,6 +41,8 @@ def long_lines(content: dict[str, Any]) -> list[str]:
     ]
     if rules := content["shortcuts"]["rules"]:
         lines += ["", "shortcuts: accuracy on the test split of rules that know nothing of anatomy"]
+        if _is_of_volumes(content):
+            lines.append("  borders and nearest neighbours look at middle slices, mean intensity at whole volumes")
         width = max(len(rule["rule"]) for rule in rules)
         for rule in rules:
             interval = f"95 % {rule['accuracy_low']:.3f}-{rule['accuracy_high']:.3f}"
@@ -49,6 +57,10 @@ def long_lines(content: dict[str, Any]) -> list[str]:
         lines += ["", *_cross(cross)]
     lines += ["", *_verdict(content)]
     return lines
+
+
+def _is_of_volumes(content: dict[str, Any]) -> bool:
+    return content.get("compared") == "volumes"
 
 
 def _copies(content: dict[str, Any]) -> str:

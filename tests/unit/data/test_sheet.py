@@ -9,6 +9,7 @@ from PIL import Image
 
 from raysynth.data.dataset import Dataset, load_dataset, write_dataset
 from raysynth.data.sheet import MAX_CLASSES, draw_sheet, shorten, show
+from raysynth.data.slices import middle_slices
 from raysynth.errors import UserError
 
 
@@ -102,6 +103,16 @@ def test_title_and_bars_tell_counts_and_leakage(tmp_path: Path) -> None:
     assert "train (4)" in written
     assert "test (2)" in written
     assert not any(text.startswith("validation") for text in written)
+
+
+def test_volumes_show_three_slices(tmp_path: Path) -> None:
+    dataset = make(tmp_path / "set", shape=(1, 16, 16, 16))
+    assert "little: 6 real volumes, 16 x 16 x 16 grey" in texts(dataset)
+    sheet = draw_sheet(dataset).axes[0].images[0].get_array()
+    assert sheet is not None
+    images, _ = dataset.pixels()
+    slices = np.concatenate(middle_slices(images[0, 0]), axis=1)
+    np.testing.assert_array_equal(np.asarray(sheet)[2:18, : 3 * 16, 0], slices)
 
 
 def test_ending_is_added_and_other_kinds_are_refused(tmp_path: Path) -> None:

@@ -10,15 +10,17 @@ from PIL import Image
 
 from raysynth.data.audit import audit as module
 from raysynth.data.audit.audit import audit
+from raysynth.data.audit.summary import long_lines
 from raysynth.data.audit.thresholds import Thresholds
-from raysynth.data.dataset import Dataset
+from raysynth.data.dataset import Dataset, write_dataset
+from raysynth.data.phantom_volumes import draw_volume
 from raysynth.errors import UserError
 
 pytestmark = pytest.mark.usefixtures("few_trees")
 
 SPLITS = ["train"] * 7 + ["validation"] * 2 + ["test"] * 3
 KEYS = [
-    *("format", "name", "fingerprint", "images", "blank", "thresholds"),
+    *("format", "name", "fingerprint", "images", "blank", "compared", "thresholds"),
     *("exact", "near", "mirrored", "rotated", "inverted"),
     *("groups", "leakage", "label_conflicts", "shortcuts", "cross", "seconds"),
 ]
@@ -178,6 +180,23 @@ def test_colour_images_and_volumes_are_audited(make_set, draw, change, shape):
     assert found.content["mirrored"]["pairs"] == 1
     assert found.content["leakage"]["in force"]["num_test"] == 1
     assert "mean intensity" in [row["rule"] for row in found.content["shortcuts"]["rules"]]
+
+
+def test_copies_of_volumes_are_found_and_other_heads_are_not_taken_for_them(tmp_path):
+    generators = [{"patient": np.random.default_rng(k), "rng": np.random.default_rng(50 + k)} for k in range(16)]
+    volumes = [draw_volume("no_tumor", 32, **each)[None] for each in generators]
+    volumes.append((volumes[3] * 0.7).astype(np.uint8))  # another window
+    volumes.append(volumes[5])
+    columns = {"id": list(map(str, range(18))), "label": [0] * 18, "split": ["train"] * 9 + ["test"] * 9}
+    write_dataset(
+        tmp_path / "set", name="heads", kind="real", classes=["a"], images=np.stack(volumes), columns=columns, source={}
+    )
+    found = run(tmp_path / "set")
+    assert sorted(zip(found.pairs["id_a"], found.pairs["id_b"], strict=True)) == [("3", "16"), ("5", "17")]
+    assert found.content["compared"] == "volumes"
+    lines = long_lines(found.content)
+    assert lines[0].endswith("pairs of copies among 18 volumes")
+    assert lines[1].startswith("notice: volumes are compared by three middle slices and their mean")
 
 
 def test_the_same_data_set_gives_the_same_audit(own, public):
