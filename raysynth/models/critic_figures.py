@@ -87,7 +87,8 @@ def _weights(state: Iterable[tuple[str, Tensor]]) -> list[Tensor]:
 def _draw_gradients(run: Path) -> Figure | None:
     file = run / "metrics.csv"
     metrics = pd.read_csv(file) if file.is_file() else pd.DataFrame()
-    columns = sorted((c for c in metrics if re.fullmatch(rf"{GRADIENT}\d+", c)), key=lambda c: int(c[len(GRADIENT) :]))
+    names = [str(name) for name in metrics if re.fullmatch(rf"{GRADIENT}\d+", str(name))]
+    columns = sorted(names, key=lambda name: int(name[len(GRADIENT) :]))
     measured = metrics[["epoch", *columns]].dropna() if columns else metrics
     if not len(measured):
         return None

@@ -114,7 +114,7 @@ class R3GAN(AdversarialFamily):
         # From unconditional to conditional (Shahbazi et al. 2022), the average of the generator included.
         self.conditioning = ramp(progress, config.condition_from, config.condition_ramp)
         for network in (self.generator, self.critic, self.average.network):
-            network.conditioning.fill_(self.conditioning)  # type: ignore[operator, union-attr]
+            network.conditioning.fill_(self.conditioning)  # type: ignore[operator]
 
     def critic_loss(self, images: Tensor, generated: Tensor, labels: Tensor) -> tuple[Tensor, Metrics]:
         config = self.config

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from pydantic import Field
 
@@ -30,7 +32,7 @@ class WGAN(WassersteinPerClass):
 
     def build_optimizers(self) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
         config = self.config
-        options = {"alpha": config.beta2, "momentum": config.beta1}
+        options: dict[str, Any] = {"alpha": config.beta2, "momentum": config.beta1}
         return (
             torch.optim.RMSprop(self.generator.parameters(), lr=config.generator_learning_rate, **options),
             torch.optim.RMSprop(self.critic.parameters(), lr=config.critic_learning_rate, **options),
