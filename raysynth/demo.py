@@ -39,7 +39,7 @@ def demo(out: Path | str = "demo", *, seed: int = 0, say: Say = print) -> Path:
     with ray_session():
         stages.begin("data set: drawing head slices in four classes")
         data = phantom(out / "data", num_images=NUM_IMAGES, size=SIZE, seed=seed, say=say)
-        stages.begin("sweep: WCGAN-GPs, ranked by Frechet distance on validation images, stopped early by ASHA")
+        stages.begin("sweep: R3GANs, ranked by Frechet distance on validation images, stopped early by ASHA")
         overrides = {"seed": seed} if seed else {}
         try:
             sweep = tune(SPACE, data=data.path, overrides=overrides, out=out / "sweeps", say=say)

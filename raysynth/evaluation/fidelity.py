@@ -1,7 +1,8 @@
 """How like real images are, how many kinds of them there are, and which are missing: in the scoring network's features.
 
 Synthetic images are held against real *validation* images; the test split is not looked at. Real train images against
-the same validation images are the floor: what a perfect generator would get.
+the same validation images stand beside them, as what a very good generator may reach; the network has learnt from
+those train images, so their features are a little sharper than those of fresh ones.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from scipy.spatial.distance import cdist
 from raysynth.data.dataset import Dataset
 from raysynth.evaluation.classes import label_mapping
 from raysynth.evaluation.frechet import joint_frechet
+from raysynth.evaluation.histograms import ALL_CLASSES
 from raysynth.evaluation.plan import REAL
 from raysynth.evaluation.scoring_network import ScoringNetwork, feature_scale
 
@@ -67,11 +69,12 @@ def neighbour_distances(points: np.ndarray, k: int) -> np.ndarray:
 
 
 def fidelity_table(real: Dataset, synthetic: Mapping[str, Dataset], network: ScoringNetwork) -> pd.DataFrame:
-    """Rows (source, class, n, frechet, coverage, density, precision, recall); source "real" is the floor.
+    """Rows (source, class, n, frechet, coverage, density, precision, recall); source "real" is the train images.
 
     `n` images on either side: as many of each class as both have, a fresh draw of the larger side each time. The
     Frechet distance, joint with the label, is of all classes together only. A class of 5 images or fewer has no
-    scores. No rows without validation images.
+    scores; of a class that a set lacks nothing is covered or recalled, which counts in `all`. No rows without validation
+    images.
     """
     images, labels = real.pixels("validation")
     if not len(images):
@@ -95,11 +98,16 @@ def _score_set(reference: _Set, candidate: _Set, classes: Sequence[str]) -> list
     rng = np.random.default_rng(SEED)
     draws = [_draw_equal(reference, candidate, len(classes), rng) for _ in range(NUM_DRAWS)]
     rows: list[dict[str, Any]] = []
-    for label, name in ((None, "all"), *enumerate(classes)):
+    for label, name in ((None, ALL_CLASSES), *((k, name) for k, name in enumerate(classes) if name != ALL_CLASSES)):
         scores = [_score_draw(*draw, label, len(classes)) for draw in draws]
+        wanted = reference[1] if label is None else reference[1][reference[1] == label]
+        share = float(np.isin(wanted, candidate[1]).mean()) if len(wanted) else 0.0
         if scores[0]["n"]:
             means = {score: float(np.mean([draw[score] for draw in scores])) for score in scores[0]}
+            means |= {score: means[score] * share for score in ("coverage", "recall") if score in means}
             rows.append({"class": name, **means, "n": int(scores[0]["n"])})
+        elif len(wanted):  # a class that the set does not know
+            rows.append({"class": name, "n": 0, "coverage": 0.0, "recall": 0.0})
     return rows
 
 
@@ -131,7 +139,7 @@ def _score_draw(reference: _Set, candidate: _Set, label: int | None, num_classes
 def describe_fidelity(table: pd.DataFrame) -> list[str]:
     """One line a source, its scores over all classes."""
     lines = []
-    for row in table[table["class"] == "all"].to_dict("records"):
+    for row in table[table["class"] == ALL_CLASSES].to_dict("records"):
         what = "real train images" if row["source"] == REAL else row["source"]
         if row["coverage"] != row["coverage"]:
             lines.append(f"{what}: too few images for fidelity ({row['n']})")

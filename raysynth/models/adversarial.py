@@ -33,7 +33,8 @@ class AdversarialFamily(Family):
         ("losses", "Losses of critic and generator", ["d_loss", "g_loss"],
          "Mean per epoch. Neither tells how good the images are: they are shown to see a training diverge."),
         ("scores", "Critic's scores", ["critic_real", "critic_generated", "critic_validation"],
-         "Validation images scored well below training images: the critic knows those by heart."),
+         "Validation images scored ever further below training images: the critic knows those by heart. Training "
+         "scores are means over the epoch of what the critic saw (augmented, in a batch): levels alone mean little."),
     )  # fmt: skip
 
     class Config(Family.Config):
@@ -77,11 +78,10 @@ class AdversarialFamily(Family):
         """
 
     @abstractmethod
-    def generator_loss(self, images: Tensor, generated: Tensor, labels: Tensor) -> tuple[Tensor, Metrics]:
+    def generator_loss(self, generated: Tensor, labels: Tensor) -> tuple[Tensor, Metrics]:
         """What the generator minimises, a mean over this worker's rows, and what to log besides `g_loss`.
 
-        `generated` carries the generator's gradient; the critic's parameters have none here. `images` is the real
-        batch that the critic has just seen, for losses that compare.
+        `generated` carries the generator's gradient; the critic's parameters have none here.
         """
 
     def build_optimizers(self) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
@@ -115,7 +115,7 @@ class AdversarialFamily(Family):
         metrics = self._critic_step(images, labels)
         self.num_critic_steps += 1
         if self.num_critic_steps % self.config.n_critic == 0:
-            metrics |= self._generator_step(images, labels)
+            metrics |= self._generator_step(labels)
         return {name: torch.as_tensor(value).detach() for name, value in metrics.items()}
 
     def _critic_step(self, images: Tensor, labels: Tensor) -> Metrics:
@@ -125,10 +125,10 @@ class AdversarialFamily(Family):
         self.context.step_optimizer(loss, self.critic_optimizer)
         return metrics | self.after_critic_step()
 
-    def _generator_step(self, images: Tensor, labels: Tensor) -> Metrics:
+    def _generator_step(self, labels: Tensor) -> Metrics:
         self.critic.requires_grad_(False)  # its gradients would be computed and thrown away
         generated = self.generate("generator latents", labels)
-        loss, metrics = self.generator_loss(images, generated, labels)
+        loss, metrics = self.generator_loss(generated, labels)
         self.context.step_optimizer(loss, self.generator_optimizer)
         self.critic.requires_grad_(True)
         self.average.update(self.generator)

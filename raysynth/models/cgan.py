@@ -77,5 +77,5 @@ class CGAN(AdversarialFamily):
             "accuracy_generated": (generated_scores < 0).float().mean(),
         }
 
-    def generator_loss(self, images: Tensor, generated: Tensor, labels: Tensor) -> tuple[Tensor, Metrics]:
+    def generator_loss(self, generated: Tensor, labels: Tensor) -> tuple[Tensor, Metrics]:
         return cross_entropy_of_generated(self.score(generated, labels)), {}

@@ -108,7 +108,8 @@ def _draw_gradients(run: Path) -> Figure | None:
         "critic_gradients",
         "Gradient norm of the critic by depth",
         "Norm of the critic's gradient with respect to each block's output, mean over validation images, log scale. "
-        "A steep line is a gradient that vanishes or explodes on its way to the image.",
+        "A steep line is a gradient that vanishes or explodes on its way to the image. Runs are comparable where their "
+        "`critic` is the same: normalisation shapes gradients too.",
         figure,
         same_scale=True,
     )

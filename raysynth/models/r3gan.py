@@ -31,8 +31,9 @@ class R3GAN(AdversarialFamily):
     """R3GAN (Huang et al. 2024) with labels: pairs of real and generated images of one class are compared, the gradient
     of the critic is held down at both (R1 and R2), and no network is normalised.
 
-    Learning rate, Adam's second moment and the penalty begin as `*_start` (or the plain name) says and reach their end
-    values by a cosine over the first `burn_in` of the training. Critic and generator learn in turn from one batch.
+    Learning rate, Adam's second moment and the penalty reach their end values by a cosine over the first `burn_in` of
+    the training. The generator's images are paired with the scores that the critic gave the real ones of the same batch
+    just before its step: the paper scores them again, for about a twelfth of the work.
     """
 
     summary = "relativistic GAN with R1 and R2 penalties, residual networks, augmentation (the modern one)"
@@ -58,7 +59,9 @@ class R3GAN(AdversarialFamily):
             default=0.1, gt=0, le=1, description="both learning rates after burn-in, as a share of those at the start"
         )
         penalty_weight: float = Field(default=0.5, ge=0, description="gamma of R1 and R2, at the start; tune it first")
-        penalty_weight_end: float = Field(default=0.2, ge=0, description="gamma of R1 and R2, after burn-in")
+        penalty_weight_end: float = Field(
+            default=0.4, gt=0, description="gamma of R1 and R2 after burn-in, as a share of that at the start"
+        )
         penalty_every: int = Field(
             default=8, gt=0, description="critic steps between penalties, whose weight is multiplied by it"
         )
@@ -110,7 +113,7 @@ class R3GAN(AdversarialFamily):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate * share
                 group["betas"] = (config.beta1, _cosine(config.beta2, config.beta2_end, done))
-        self.penalty_weight = _cosine(config.penalty_weight, config.penalty_weight_end, done)
+        self.penalty_weight = config.penalty_weight * _cosine(1.0, config.penalty_weight_end, done)
         # From unconditional to conditional (Shahbazi et al. 2022), the average of the generator included.
         self.conditioning = ramp(progress, config.condition_from, config.condition_ramp)
         for network in (self.generator, self.critic, self.average.network):
@@ -146,14 +149,14 @@ class R3GAN(AdversarialFamily):
             self._adapt_augmentation(real_scores, generated_scores)
         return loss, metrics
 
-    def generator_loss(self, images: Tensor, generated: Tensor, labels: Tensor) -> tuple[Tensor, Metrics]:
+    def generator_loss(self, generated: Tensor, labels: Tensor) -> tuple[Tensor, Metrics]:
         with self.context.autocast():
             scores, logits = self.critic(self.augment("learning", generated), labels)
         loss = relativistic_generator_loss(self.real_scores, scores.float())
-        agreement = (logits.argmax(1) == labels).float().mean()
-        if self.config.classifier_weight:
-            loss = loss + self.config.classifier_weight * self.conditioning * F.cross_entropy(logits.float(), labels)
-        return loss, {"agreement": agreement}
+        if not self.config.classifier_weight:
+            return loss, {}
+        loss = loss + self.config.classifier_weight * self.conditioning * F.cross_entropy(logits.float(), labels)
+        return loss, {"agreement": (logits.argmax(1) == labels).float().mean()}
 
     def augment(self, name: str, images: Tensor) -> Tensor:
         """What the critic sees of `images`; `name` tells the draws of real and generated images apart."""

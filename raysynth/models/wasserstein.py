@@ -67,7 +67,7 @@ class WassersteinFamily(AdversarialFamily):
             "critic_generated": generated_scores.mean(),
         }
 
-    def generator_loss(self, images: Tensor, generated: Tensor, labels: Tensor) -> tuple[Tensor, Metrics]:
+    def generator_loss(self, generated: Tensor, labels: Tensor) -> tuple[Tensor, Metrics]:
         return -self.score(generated, labels).mean(), {}
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from raysynth.errors import TrainingStopped, UserError
 from raysynth.files import replacing
+from raysynth.models.family import Model
 
 NUM_KEPT = 2
 
@@ -54,6 +55,18 @@ def load_newest_checkpoint(folder: Path) -> dict[str, Any] | None:
     if problem is not None:
         raise UserError(f"{folder}: none of its {len(paths)} checkpoints can be read ({problem}); train again")
     return None
+
+
+def restore(model: Model, state: dict[str, Any], folder: Path) -> None:
+    """Put a checkpoint's `state` of `folder` into `model`.
+
+    Raises UserError where it does not fit: another version's networks had other parts.
+    """
+    try:
+        model.load_state_dict(state["model"])
+    except (RuntimeError, KeyError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{folder}: made by another version, whose networks differ ({reason}); train again") from error
 
 
 def checkpoint_paths(folder: Path) -> list[Path]:

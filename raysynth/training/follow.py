@@ -20,7 +20,7 @@ def following(run: RunFolder, say: Callable[[str], None]) -> Iterator[None]:
     seen = len(run.history())
     if seen:
         say(f"going on after epoch {seen}")
-    warned: set[str] = set()
+    warned = {(finding.kind, finding.first_epoch) for finding in run.findings()}  # said when they were found
 
     def say_new() -> None:
         nonlocal seen
@@ -30,8 +30,8 @@ def following(run: RunFolder, say: Callable[[str], None]) -> Iterator[None]:
             say(describe_epoch(row, num_epochs))
         seen = len(history)
         for finding in run.findings():
-            if finding.kind not in warned:
-                warned.add(finding.kind)
+            if (finding.kind, finding.first_epoch) not in warned:
+                warned.add((finding.kind, finding.first_epoch))
                 say(f"warning: epoch {finding.first_epoch}: {finding.message}")
 
     def watch() -> None:

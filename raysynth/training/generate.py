@@ -16,7 +16,7 @@ from raysynth.data.locations import Location, locate
 from raysynth.data.provenance import write_hashes
 from raysynth.errors import UserError
 from raysynth.models.context import Context, hash_seed
-from raysynth.training.checkpoints import load_newest_checkpoint
+from raysynth.training.checkpoints import load_newest_checkpoint, restore
 from raysynth.training.run_folder import RunFolder
 from raysynth.training.worker import CHUNK_SIZE, build_family, sample_uint8
 from raysynth.tuning.sweep_folder import SweepFolder
@@ -154,7 +154,7 @@ def sample_run(run: str, labels: np.ndarray, seeds: np.ndarray) -> np.ndarray:
         family = build_family(settings, Context(seed=settings["config"]["seed"], device=device))
         state = load_newest_checkpoint(folder.checkpoints)
         assert state is not None, f"{run}: the checkpoint has gone"
-        family.load_state_dict(state["model"])
+        restore(family, state, folder.checkpoints)
         return sample_uint8(family, torch.as_tensor(labels), torch.as_tensor(seeds))
     finally:
         torch.set_num_threads(num_threads)

@@ -61,9 +61,18 @@ def describe(findings: Sequence[Finding]) -> str:
     return "; ".join(finding.message for finding in findings)
 
 
-def is_collapsed(history: Sequence[Row], num_epochs: int) -> bool:
-    """Whether the newest scores say that images of a class are nearly all alike."""
-    return bool(at_the_end(_find_collapse(history, num_epochs, ()), history))
+def is_hopeless(history: Sequence[Row], num_epochs: int, critic_gap: tuple[str, str] | None = None) -> bool:
+    """Whether a search should give the run up: it has collapsed, or something has been wrong with its critic and the
+    Frechet distance has not become better since (a critic may find nothing because the images are good)."""
+    findings = at_the_end(find_problems(history, num_epochs=num_epochs, classes=(), critic_gap=critic_gap), history)
+    if any(finding.kind == "collapse" for finding in findings):
+        return True
+    for finding in findings:
+        before = [row["frechet"] for row in history if "frechet" in row and row["epoch"] < finding.first_epoch]
+        since = [row["frechet"] for row in history if "frechet" in row and row["epoch"] >= finding.first_epoch]
+        if before and since and min(since) >= min(before):
+            return True
+    return False
 
 
 def _find_collapse(history: Sequence[Row], num_epochs: int, classes: Sequence[str]) -> list[Finding]:

@@ -11,7 +11,7 @@ from tensorboardX.summary import hparams
 from raysynth.data.batches import to_uint8
 from raysynth.models.context import hash_seed
 from raysynth.models.family import Family, Model
-from raysynth.training.checkpoints import load_newest_checkpoint, save_checkpoint
+from raysynth.training.checkpoints import load_newest_checkpoint, restore, save_checkpoint
 from raysynth.training.grid import write_grid
 from raysynth.training.health import at_the_end, describe, find_problems
 from raysynth.training.loop import Row
@@ -42,7 +42,7 @@ class RunRecorder:
         state = load_newest_checkpoint(self.run.checkpoints)
         if state is None:
             return []
-        model.load_state_dict(state["model"])
+        restore(model, state, self.run.checkpoints)
         history: list[Row] = state["history"]
         return history
 

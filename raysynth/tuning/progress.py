@@ -33,7 +33,7 @@ class SweepProgress(Callback):
         self.trials = {trial.name: trial for trial in name_trials(space)}
         self.status = dict.fromkeys(self.trials, "waiting")
         self.rows: dict[str, dict[str, Any]] = {}
-        self.collapsed: set[str] = set()  # trials that were said to be
+        self.given_up: set[str] = set()  # trials that were said to have no hope
         self.started = time.monotonic()
         self.live: Live | None = None
 
@@ -66,8 +66,8 @@ class SweepProgress(Callback):
         self.rows[name] = result
         if not job["replay"] and self.live is None:
             self.say(self._line(name))
-            if self._has_collapsed(name) and name not in self.collapsed:
-                self.collapsed.add(name)
+            if self._is_hopeless(name) and name not in self.given_up:
+                self.given_up.add(name)
                 self.say(f"trial {name}: {self.sweep.run(self.trials[name]).status()['message']}")
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
@@ -106,9 +106,9 @@ class SweepProgress(Callback):
         value = self.rows[name][self.space.metric]
         if math.isnan(value):  # no score yet
             return "-"
-        return "collapsed" if self._has_collapsed(name) else f"{value:.4g}"
+        return "hopeless" if self._is_hopeless(name) else f"{value:.4g}"
 
-    def _has_collapsed(self, name: str) -> bool:
+    def _is_hopeless(self, name: str) -> bool:
         return bool(abs(self.rows[name][self.space.metric]) >= WORST)  # as `carrying_forward` says it
 
     def _left_s(self, name: str) -> float:

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from raysynth.errors import TrainingStopped, UserError
-from raysynth.training.health import is_collapsed
+from raysynth.training.health import is_hopeless
 
 Row = dict[str, float]
 
-# What a collapsed trial is said to score where less is better; else it is the negative. Finite: Ray's ASHA interpolates
-# between the values at a rung, and between infinities there is nothing.
+# What a trial without hope is said to score where less is better; else it is the negative. Finite: Ray's ASHA
+# interpolates between the values at a rung, and between infinities there is nothing.
 WORST = 1e30
 
 
@@ -45,8 +45,8 @@ def carrying_forward(job: Mapping[str, Any], report: Callable[[Row], None]) -> C
     """`report`, with the last known metric in rows that have none: a scheduler wants it at every epoch.
 
     Before the first score it is not a number, which ASHA ranks neither above nor below another. While the rows say
-    that the run has collapsed it is the worst possible value, so that ASHA ends the trial at its next rung.
-    `job` holds `metric`, `mode` and `epochs`.
+    that the run has no hope it is the worst possible value, at which `HopeEndingASHA` ends the trial. `job` holds
+    `metric`, `mode`, `epochs` and the family's `critic_gap`.
     """
     metric = job["metric"]
     worst = WORST if job["mode"] == "min" else -WORST
@@ -57,7 +57,7 @@ def carrying_forward(job: Mapping[str, Any], report: Callable[[Row], None]) -> C
         nonlocal last
         rows.append(row)
         last = row.get(metric, last)
-        value = worst if is_collapsed(rows, job["epochs"]) else last
+        value = worst if is_hopeless(rows, job["epochs"], job["critic_gap"]) else last
         report({**row, "epoch": int(row["epoch"]), metric: value})
 
     return report_row
@@ -88,7 +88,7 @@ def _train_nested(job: dict[str, Any]) -> None:
             storage,
             num_threads=job["num_threads"],
             gpus_per_worker=job["gpus_per_worker"],
-            search={key: job[key] for key in ("metric", "mode", "epochs")},
+            search={key: job[key] for key in ("metric", "mode", "epochs", "critic_gap")},
             callbacks=[TuneReportCallback()],
         ).fit()
     stop_if_failed(RunFolder(Path(job["run"])))

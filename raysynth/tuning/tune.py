@@ -166,9 +166,11 @@ def _run_ray(sweep: SweepFolder, space: SearchSpace, concurrent: int, workers_pe
 
     prepare_environment()
     from ray import tune as ray_tune  # here and below: mistakes are answered before Ray is imported
-    from ray.tune.schedulers import ASHAScheduler, FIFOScheduler
+    from ray.tune.schedulers import FIFOScheduler
 
+    from raysynth.models.registry import get_family
     from raysynth.tuning.progress import SweepProgress
+    from raysynth.tuning.scheduler import HopeEndingASHA
 
     cores = num_cores()
     nested = workers_per_trial > 1
@@ -183,6 +185,7 @@ def _run_ray(sweep: SweepFolder, space: SearchSpace, concurrent: int, workers_pe
             "metric": space.metric,
             "mode": space.mode,
             "epochs": space.epochs,
+            "critic_gap": get_family(space.family).critic_gap,
             "num_workers": workers_per_trial,
             "gpus_per_worker": gpu,
             "num_threads": max(1, cores // (concurrent * workers_per_trial)),
@@ -191,7 +194,7 @@ def _run_ray(sweep: SweepFolder, space: SearchSpace, concurrent: int, workers_pe
     ]
     scheduler = FIFOScheduler()
     if space.asha is not None and space.epochs > 1:
-        scheduler = ASHAScheduler(
+        scheduler = HopeEndingASHA(
             time_attr="epoch",
             max_t=space.epochs + 1,  # at max_t itself Ray ends a trial before its last report is through
             grace_period=min(space.asha.grace_period, space.epochs),

@@ -86,7 +86,8 @@ def test_the_table_holds_each_set_against_validation_images(make_dataset, monkey
     assert scores.loc[("collapsed", "all"), "coverage"] < 0.5
     assert scores.loc[("collapsed", "all"), "frechet"] > 2 * scores.loc[("good", "all"), "frechet"]
     assert scores["frechet"].notna().sum() == 4
-    assert ("partial", "a") not in scores.index
+    assert scores.loc[("partial", "a"), ["n", "coverage", "recall"]].tolist() == [0, 0, 0]
+    assert scores.loc[("partial", "all"), "coverage"] <= 0.5  # two of four classes, equally many of each
     assert scores.loc[("partial", "d"), "n"] == 7
     first, *_, last = describe_fidelity(table)
     assert first.startswith("real train images: Frechet")

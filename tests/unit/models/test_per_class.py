@@ -32,3 +32,15 @@ def test_gradients_go_to_the_network_of_the_row_and_to_no_other():
     assert gradients == [2.0, None, 5.0]
     assert rows.grad is not None
     assert rows.grad.flatten().tolist() == [100.0, 1.0, 100.0]
+
+
+def test_a_drawn_row_has_the_same_bits_whatever_labels_stand_beside_it():
+    torch.manual_seed(0)
+    networks = PerClass([nn.Sequential(nn.Linear(64, 257), nn.ReLU(), nn.Linear(257, 3)) for _ in range(3)]).eval()
+    inputs = torch.randn(64, 64)
+    with torch.no_grad():
+        alone = networks(inputs, torch.ones(64, dtype=torch.long))
+        mixed_labels = torch.arange(64) % 3
+        mixed = networks(inputs, mixed_labels)
+    assert torch.equal(mixed[mixed_labels == 1], alone[mixed_labels == 1])
+    assert not torch.equal(mixed[mixed_labels == 0], alone[mixed_labels == 0])

@@ -75,6 +75,16 @@ def test_before_the_ramp_the_label_changes_neither_images_nor_scores() -> None:
     assert not torch.equal(family.score(images, labels), family.score(images, 1 - labels))
 
 
+def test_without_a_weight_there_is_no_penalty_and_no_classifier() -> None:
+    context = Context(num_epochs=10, steps_per_epoch=1)
+    family = build(context, penalty_weight=0.0, classifier_weight=0.0, penalty_every=1)
+    images, labels = batch()
+    for epoch in (1, 5, 10):
+        context.at(epoch, 0)
+        assert not {"penalty", "agreement"} & set(family.train_step(images, labels))
+    assert family.critic.classify.weight.grad is None or not family.critic.classify.weight.grad.any()
+
+
 def test_schedules_start_and_end_where_the_config_says() -> None:
     context = Context(num_epochs=10, steps_per_epoch=1)
     family = build(context, burn_in=0.5)
@@ -86,7 +96,11 @@ def test_schedules_start_and_end_where_the_config_says() -> None:
         group = family.critic_optimizer.param_groups[0]
         found[epoch] = (group["lr"], group["betas"][1], family.penalty_weight)
     assert found[1] == pytest.approx((config.critic_learning_rate, config.beta2, config.penalty_weight))
-    end = (config.critic_learning_rate * config.learning_rate_end, config.beta2_end, config.penalty_weight_end)
+    end = (
+        config.critic_learning_rate * config.learning_rate_end,
+        config.beta2_end,
+        config.penalty_weight * config.penalty_weight_end,
+    )
     assert found[6] == pytest.approx(end)  # half of the training is done
     assert found[10] == pytest.approx(end)
 
@@ -109,6 +123,9 @@ def test_lecam_averages_follow_the_scores() -> None:
     for _ in range(500):
         family._follow_scores(torch.full((4,), 2.0), torch.full((4,), -1.0))
     assert family.average_scores == pytest.approx([2.0, -1.0], abs=0.05)
+    other = build(lecam_weight=0.1)
+    other.load_state_dict(family.state_dict())
+    assert other.average_scores == family.average_scores
 
 
 def test_the_penalty_comes_every_so_many_steps() -> None:

@@ -87,7 +87,7 @@ def test_a_collapse_is_told_once_and_kept(tmp_path, space):
     for _ in range(2):
         progress.on_trial_result(0, [], ray_trial(first.name), row)
     progress.on_trial_complete(0, [], ray_trial(first.name))
-    assert "frechet collapsed" in lines[0]
+    assert "frechet hopeless" in lines[0]
     assert lines.count("trial 0-4: collapse: all alike") == 1
     message = "ended early by ASHA; collapse: all alike"
     assert run.status() == {"state": "stopped", "epoch": 4, "message": message}

@@ -1,4 +1,4 @@
-"""What a scheduler is told of a trial: its last score, or the worst there is once it has collapsed."""
+"""What a scheduler is told of a trial, its last score or the worst there is, and what the scheduler does then."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ from types import SimpleNamespace
 
 import pytest
 
+from raysynth.tuning.scheduler import HopeEndingASHA
+from raysynth.tuning.space import load_space, space_names
 from raysynth.tuning.trial import WORST, carrying_forward
+
+GAP = ("critic_real", "critic_generated")
 
 
 def tell(rows, mode: str = "min", metric: str = "frechet", epochs: int = 40) -> list[dict[str, float]]:
     """What is reported of rows, each given without its epoch."""
     told: list[dict[str, float]] = []
-    report = carrying_forward({"metric": metric, "mode": mode, "epochs": epochs}, told.append)
+    report = carrying_forward({"metric": metric, "mode": mode, "epochs": epochs, "critic_gap": GAP}, told.append)
     for epoch, row in enumerate(rows, 1):
         report({"epoch": float(epoch), **row})
     return told
@@ -33,26 +37,41 @@ def test_a_collapsed_trial_is_the_worst_until_it_recovers(mode, worst):
     assert [row["frechet"] for row in tell(rows, mode)] == [5.0] * 7 + [worst] * 2 + [5.0]
 
 
-@pytest.mark.parametrize("mode", ["min", "max"])
-def test_asha_stops_a_collapsed_trial_at_its_next_rung(mode):
-    """It has the best score of all, and comes after trials with good and with poor ones."""
-    from ray.tune.schedulers import ASHAScheduler, TrialScheduler
+@pytest.mark.parametrize(("later", "hopeless"), [(30.0, True), (10.0, False)])
+def test_an_idle_critic_is_hopeless_unless_the_images_became_better(later, hopeless):
+    rows = [{"critic_real": 1.0 + 0.5 * (epoch < 4), "critic_generated": 1.0} for epoch in range(16)]
+    rows[3]["frechet"], rows[15]["frechet"] = 20.0, later
+    told = tell(rows)
+    assert told[10]["frechet"] == 20.0  # nothing was scored since it began
+    assert (told[-1]["frechet"] == WORST) == hopeless
 
-    scheduler = ASHAScheduler(time_attr="epoch", metric="frechet", mode=mode, max_t=41, grace_period=8)
+
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_a_hopeless_trial_is_stopped_at_once_and_no_other(mode):
+    """It comes first, which ASHA alone never stops, and stands on no rung."""
+    from ray.tune.schedulers import TrialScheduler
+
+    scheduler = HopeEndingASHA(time_attr="epoch", metric="frechet", mode=mode, max_t=41, grace_period=5)
     sign = 1.0 if mode == "min" else -1.0
-    scores = {"good": 10.0, "poor": 500.0, "collapsed": 1.0}
     answers = {}
-    for name, score in scores.items():
+    for name, score in {"collapsed": 1.0, "good": 0.5}.items():
         trial = SimpleNamespace(trial_id=name, stub=True)
         scheduler.on_trial_add(None, trial)
         alike = 0.05 if name == "collapsed" else 0.8
         rows = [{"frechet": sign * score, "diversity": d, "diversity_class": 0.0} for d in [0.8] * 6 + [alike] * 2]
-        for row in tell(rows, mode):
-            answers[name] = scheduler.on_trial_result(None, trial, row)
-    assert answers["good"] == TrialScheduler.CONTINUE
-    assert answers["collapsed"] == TrialScheduler.STOP
-    healthy = SimpleNamespace(trial_id="healthy", stub=True)
-    scheduler.on_trial_add(None, healthy)
-    for row in tell([{"frechet": sign * 9.0, "diversity": 0.8, "diversity_class": 0.0}] * 8, mode):
-        answer = scheduler.on_trial_result(None, healthy, row)
-    assert answer == TrialScheduler.CONTINUE  # the cut is still a number
+        answers[name] = [scheduler.on_trial_result(None, trial, row) for row in tell(rows, mode)]
+    assert answers["collapsed"] == [TrialScheduler.CONTINUE] * 7 + [TrialScheduler.STOP]
+    assert answers["good"] == [TrialScheduler.CONTINUE] * 8
+
+
+@pytest.mark.parametrize("name", space_names())
+def test_in_every_shipped_space_a_collapse_is_known_before_the_last_epoch(name):
+    space = load_space(name)
+    every = space.fixed.get("score_every", 1)
+    rows: list[dict[str, float]] = [{} for _ in range(space.epochs)]
+    for epoch in range(every, space.epochs + 1, every):
+        diversity = 0.8 if epoch < space.epochs / 2 else 0.05
+        rows[epoch - 1] = {"frechet": 1.0, "diversity": diversity, "diversity_class": 0.0}
+    told = tell(rows, space.mode, epochs=space.epochs)
+    first = next(row["epoch"] for row in told if abs(row["frechet"]) >= WORST)
+    assert first < space.epochs
