@@ -73,8 +73,8 @@ def fidelity_table(real: Dataset, synthetic: Mapping[str, Dataset], network: Sco
 
     `n` images on either side: as many of each class as both have, a fresh draw of the larger side each time. The
     Frechet distance, joint with the label, is of all classes together only. A class of 5 images or fewer has no
-    scores; of a class that a set lacks nothing is covered or recalled, which counts in `all`. No rows without validation
-    images.
+    scores; of a class that a set lacks nothing is covered or recalled, which counts in `all`. No rows without
+    validation images.
     """
     images, labels = real.pixels("validation")
     if not len(images):
