@@ -67,7 +67,8 @@ class AdversarialFamily(Family):
     def build(self) -> tuple[nn.Module, nn.Module]:
         """A generator and a critic.
 
-        They map (latents (N, latent_dim), labels (N,)) to images, and (images, labels (N,)) to scores (N,).
+        They map (latents (N, latent_dim), labels (N,)) to images, which samples clip to [-1, 1], and (images, labels
+        (N,)) to scores (N,).
         """
 
     @abstractmethod
@@ -170,7 +171,7 @@ class AdversarialFamily(Family):
     def sample(self, labels: Tensor, seeds: Tensor) -> Tensor:
         latents = seeded_normal(seeds, self.config.latent_dim).to(self.context.device)
         images: Tensor = self.average.network(latents, labels.to(self.context.device))
-        return images
+        return images.clamp(-1, 1)
 
     def state_dict(self) -> dict[str, Any]:
         return {
