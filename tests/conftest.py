@@ -60,6 +60,26 @@ def stripes(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 
 @pytest.fixture(scope="session")
+def stacked_stripes(stripes: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """Volumes of 16 voxels a side: the images of `stripes`, each as all slices of one; train and validation only."""
+    pixels, labels = zip(*(stripes.pixels(split) for split in ("train", "validation")), strict=True)
+    images = np.concatenate(pixels)
+    return write_dataset(
+        tmp_path_factory.mktemp("data") / "stacked",
+        name="stacked",
+        kind="real",
+        classes=stripes.classes,
+        images=np.repeat(images[:, :, None], 16, axis=2),
+        columns={
+            "id": [f"{i:04d}" for i in range(len(images))],
+            "label": np.concatenate(labels),
+            "split": ["train"] * len(labels[0]) + ["validation"] * len(labels[1]),
+        },
+        source={"made_by": "tests"},
+    )
+
+
+@pytest.fixture(scope="session")
 def tiny_run(stripes: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of two epochs of a narrow WCGAN-GP on `stripes`."""
     from raysynth.training.train import train

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 import torch
 
 from raysynth.config import build_config
-from raysynth.data.dataset import Dataset, write_dataset
+from raysynth.data.dataset import Dataset
 from raysynth.models.registry import family_names, get_family
 from raysynth.training.checkpoints import load_newest_checkpoint
 from raysynth.training.run_folder import RunFolder
@@ -52,12 +51,12 @@ def test_two_workers_equal_one(stripes: Dataset, tmp_path: Path):
     assert sum(line.startswith("epoch 2/2") for line in lines) == 2
 
 
-def test_two_workers_equal_one_for_every_family(stripes: Dataset, tmp_path: Path):
+def test_two_workers_equal_one_for_every_family(stripes: Dataset, stacked_stripes: Dataset, tmp_path: Path):
     """All families in one start of two workers, for that takes longer than the trainings."""
     import ray.train
     from ray.train.torch import TorchTrainer
 
-    datasets = {2: stripes, 3: stack_into_volumes(stripes, tmp_path / "volumes")}
+    datasets = {2: stripes, 3: stacked_stripes}
     runs = {
         workers: [
             create(name, datasets[get_family(name).num_dims], tmp_path / workers / name) for name in family_names()
@@ -88,26 +87,6 @@ def create(name: str, dataset: Dataset, path: Path) -> Path:
     overrides = {key: value for key, value in CONFIG.items() if key in config_class.model_fields}
     config = build_config(config_class, overrides, origin="test").model_dump()
     return RunFolder.create(path, family=name, dataset=dataset, num_epochs=2, config=config).path
-
-
-def stack_into_volumes(stripes: Dataset, path: Path) -> Dataset:
-    """The same images, each as the 16 slices of a volume."""
-    pixels, labels = zip(*(stripes.pixels(split) for split in ("train", "validation")), strict=True)
-    images = np.concatenate(pixels)
-    splits = ["train"] * len(labels[0]) + ["validation"] * len(labels[1])
-    return write_dataset(
-        path,
-        name="volumes",
-        kind="real",
-        classes=stripes.classes,
-        images=np.repeat(images[:, :, None], 16, axis=2),
-        columns={
-            "id": [f"{i:04d}" for i in range(len(images))],
-            "label": np.concatenate(labels),
-            "split": splits,
-        },
-        source={"made_by": "tests"},
-    )
 
 
 def compare(one: Path, two: Path) -> None:
