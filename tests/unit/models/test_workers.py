@@ -45,7 +45,9 @@ def normalise(rank: int | None, case: str, num_dims: int) -> dict[str, Tensor]:
 def learn(name: str, rank: int | None) -> dict[str, Tensor]:
     """The gradients and the running statistics of a step of a family, on one worker's share or on all of it."""
     family_class = get_family(name)
-    wanted = {"width": 4, "latent_dim": 4, "n_critic": 1, "critic": "batchnorm"}  # no dropout: masks are a worker's own
+    # No dropout: masks are a worker's own. A slow critic: Adam's first step is as long where a gradient is nothing but
+    # rounding, and the generator's gradient goes through the critic after that step.
+    wanted = {"width": 4, "latent_dim": 4, "n_critic": 1, "critic": "batchnorm", "critic_learning_rate": 1e-6}
     overrides = {key: value for key, value in wanted.items() if key in family_class.Config.model_fields}
     context = Context() if rank is None else Context(rank=rank, world_size=2)
     shape = SHAPES[family_class.num_dims]
