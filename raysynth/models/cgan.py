@@ -5,16 +5,15 @@ from __future__ import annotations
 from pydantic import Field
 from torch import Tensor, nn
 
-from raysynth.models.adversarial import AdversarialFamily
-from raysynth.models.discriminators import Critic, Normalisation
+from raysynth.models.convolutional import ConvolutionalFamily
+from raysynth.models.discriminators import Normalisation
 from raysynth.models.family import Metrics
-from raysynth.models.generators import Generator, Upsampling
 from raysynth.models.losses import cross_entropy_of_generated, cross_entropy_of_scores
 from raysynth.models.registry import register
 
 
 @register
-class CGAN(AdversarialFamily):
+class CGAN(ConvolutionalFamily):
     """Mirza & Osindero 2014 in the form of DCGAN (Radford et al. 2016), with the non-saturating loss.
 
     The critic is a discriminator: its scores are logits of "real". Its accuracy on real and on generated images is
@@ -22,20 +21,18 @@ class CGAN(AdversarialFamily):
     """
 
     summary = "conditional GAN with binary cross-entropy (DCGAN-like), its discriminator's accuracy logged"
-    metrics = (*AdversarialFamily.metrics, "accuracy_real", "accuracy_generated")
+    metrics = (*ConvolutionalFamily.metrics, "accuracy_real", "accuracy_generated")
     critic_gap = ("accuracy_real", "accuracy_generated")
     curves = (
         ("accuracy", "Accuracy of the discriminator", ["accuracy_real", "accuracy_generated"],
          "Share of real and of generated training images that it told right. At equilibrium it guesses: 0.5. Near 1 it "
          "has won and the generator learns little; swings are the failure to converge. Label smoothing makes it less "
          "sure of real images, and so moves the balance of the two."),
-        *AdversarialFamily.curves,
+        *ConvolutionalFamily.curves,
     )  # fmt: skip
 
-    class Config(AdversarialFamily.Config):
-        generator: Upsampling = Field(default="transposed", description="how the generator doubles its side")
+    class Config(ConvolutionalFamily.Config):
         critic: Normalisation = Field(default="dropout", description="what follows the critic's convolutions")
-        dropout: float = Field(default=0.25, ge=0, lt=1, description="of the critic `dropout`")
         spectral_norm: bool = Field(default=False, description="spectral normalisation of the critic's weights")
         label_smoothing: float = Field(
             default=0.0, ge=0, lt=0.5, description="taken off the target 1 of real images, not added to generated ones'"
@@ -48,23 +45,7 @@ class CGAN(AdversarialFamily):
     config: Config
 
     def build(self) -> tuple[nn.Module, nn.Module]:
-        config = self.config
-        generator = Generator(
-            latent_dim=config.latent_dim,
-            num_classes=self.num_classes,
-            shape=self.shape,
-            width=config.width,
-            upsampling=config.generator,
-        )
-        critic = Critic(
-            num_classes=self.num_classes,
-            shape=self.shape,
-            width=config.width,
-            normalisation=config.critic,
-            dropout=config.dropout,
-            spectral_norm=config.spectral_norm,
-        )
-        return generator, critic
+        return self.build_pair(self.num_classes, spectral_norm=self.config.spectral_norm)
 
     def critic_loss(self, images: Tensor, generated: Tensor, labels: Tensor) -> tuple[Tensor, Metrics]:
         real_scores, generated_scores = self.score_both(images, generated, labels)

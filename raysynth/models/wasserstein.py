@@ -4,58 +4,26 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
 from torch import Tensor, nn
 
-from raysynth.models.adversarial import AdversarialFamily
-from raysynth.models.discriminators import Critic, Normalisation
+from raysynth.models.convolutional import ConvolutionalFamily
 from raysynth.models.family import Figure, Metrics
-from raysynth.models.generators import Generator, Upsampling
 from raysynth.models.losses import wasserstein_estimate
 from raysynth.models.per_class import PerClass
 
 
-class WassersteinFamily(AdversarialFamily):
+class WassersteinFamily(ConvolutionalFamily):
     """The critic estimates the Wasserstein-1 distance and the generator lowers it (Arjovsky et al. 2017).
 
     The critic must be kept from growing steep: how, is a subclass's business. Networks are given the label here.
     """
 
-    metrics = (*AdversarialFamily.metrics, "wasserstein")
+    metrics = (*ConvolutionalFamily.metrics, "wasserstein")
     curves = (
-        *AdversarialFamily.curves,
+        *ConvolutionalFamily.curves,
         ("critic", "Wasserstein estimate and gradient penalty", ["wasserstein", "penalty"],
          "The estimate should fall slowly; a penalty should stay near zero, where gradient norms are 1."),
     )  # fmt: skip
-
-    class Config(AdversarialFamily.Config):
-        generator: Upsampling = Field(default="transposed", description="how the generator doubles its side")
-        critic: Normalisation = Field(default="layernorm", description="what follows the critic's convolutions")
-        dropout: float = Field(default=0.25, ge=0, lt=1, description="of the critic `dropout`")
-
-    config: Config
-
-    def build(self) -> tuple[nn.Module, nn.Module]:
-        return self.build_pair(self.num_classes)
-
-    def build_pair(self, num_classes: int | None) -> tuple[nn.Module, nn.Module]:
-        """One generator and one critic; `num_classes` None: they are given no label."""
-        config = self.config
-        generator = Generator(
-            latent_dim=config.latent_dim,
-            num_classes=num_classes,
-            shape=self.shape,
-            width=config.width,
-            upsampling=config.generator,
-        )
-        critic = Critic(
-            num_classes=num_classes,
-            shape=self.shape,
-            width=config.width,
-            normalisation=config.critic,
-            dropout=config.dropout,
-        )
-        return generator, critic
 
     def critic_loss(self, images: Tensor, generated: Tensor, labels: Tensor) -> tuple[Tensor, Metrics]:
         real_scores, generated_scores = self.score_both(images, generated, labels)
