@@ -2,7 +2,7 @@
 
     python benchmarks/thread_waiting.py
 
-Prints images/s of all processes together: it is why `prepare_environment` sets GOMP_SPINCOUNT=5000. With the default
+Prints images/s of all processes together: it is why `prepare_environment` sets GOMP_SPINCOUNT=50000. With the default
 ("spin on"), two processes of as many threads as cores wait for each other; sleeping at once (0) costs one alone half.
 """
 
@@ -48,7 +48,7 @@ def main() -> None:
     for num_processes, threads in ((1, cores), (cores, 1), (cores, cores)):
         spinning = images_per_s(None, num_processes, threads)
         print(f"{num_processes} processes x {threads} threads: spin on {spinning:.0f}", end="")
-        for spin_count in ("5000", "0"):
+        for spin_count in ("50000", "5000", "0"):
             rate = images_per_s(spin_count, num_processes, threads)
             print(f", spin count {spin_count} {rate:.0f} (ratio {rate / spinning:.2f})", end="")
         print()

@@ -11,6 +11,7 @@ Keras is installed beside: `uv venv DIR; uv pip install --python DIR/bin/python 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import math
 import os
@@ -36,7 +37,9 @@ from raysynth.data.export import export_images
 from raysynth.data.phantom import phantom
 from raysynth.errors import UserError
 from raysynth.evaluation.scoring_network import ensure_scoring_network
+from raysynth.models import residual
 from raysynth.models.context import Context
+from raysynth.models.double_backward import NEGATIVE_SLOPE
 from raysynth.models.losses import gradient_penalty
 from raysynth.models.registry import get_family
 from raysynth.training.loop import phase_at, run_epochs
@@ -179,12 +182,13 @@ def plain(dataset: Dataset, arguments: argparse.Namespace, num_workers: int) -> 
 
 
 def with_torch_layers(network: nn.Module) -> nn.Module:
-    """The network with layers that raysynth derives from torch's replaced by torch's own."""
+    """The network with layers that raysynth derives from torch's replaced by torch's own, and torch's own layout."""
+    residual.leaky_relu = functools.partial(F.leaky_relu, negative_slope=NEGATIVE_SLOPE)  # type: ignore[assignment]
     for layer in network.modules():
         for torch_class in PLAIN_LAYERS:
             if isinstance(layer, torch_class):
                 layer.__class__ = torch_class
-    return network
+    return network.to(memory_format=torch.contiguous_format)
 
 
 def wcgan_gp_critic_loss(critic: nn.Module, images: Tensor, fake: Tensor, labels: Tensor) -> Tensor:

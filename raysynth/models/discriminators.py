@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
 from raysynth.models.blocks import CONVOLUTIONS, BatchNorm
+from raysynth.models.double_backward import Conv2d, LeakyReLU
 from raysynth.models.generators import FIRST_SIDE, num_doublings
 
 Normalisation = Literal["dropout", "batchnorm", "layernorm"]
@@ -36,18 +37,19 @@ class Critic(nn.Module):
     ) -> None:
         super().__init__()
         num_dims = len(shape) - 1
+        convolutions = {**CONVOLUTIONS, 2: Conv2d}
         channels = [min(width * 2**level, width * 8) for level in range(num_doublings(shape))]
         blocks: list[nn.Module] = []
         for level, (before, after) in enumerate(zip((shape[0], *channels), channels, strict=False)):
             batch_normalised = normalisation == "batchnorm" and level > 0  # which takes a bias away again
-            convolution = CONVOLUTIONS[num_dims](before, after, 4, 2, 1, bias=not batch_normalised)
+            convolution = convolutions[num_dims](before, after, 4, 2, 1, bias=not batch_normalised)
             nn.init.kaiming_normal_(convolution.weight, a=0.2)  # He et al. 2015: scores keep their scale
             layers: list[nn.Module] = [convolution]
             if batch_normalised:
                 layers.append(BatchNorm(after))
             if normalisation == "layernorm" and level > 0:
                 layers.append(nn.GroupNorm(1, after))
-            layers.append(nn.LeakyReLU(0.2))
+            layers.append(LeakyReLU())
             if normalisation == "dropout" and dropout > 0:
                 layers.append(nn.Dropout(dropout))
             blocks.append(nn.Sequential(*layers))

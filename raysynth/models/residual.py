@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from raysynth.models.double_backward import Conv2d, leaky_relu
 from raysynth.models.generators import FIRST_SIDE, num_doublings
 
 
@@ -28,8 +29,8 @@ class PlainResidualBlock(nn.Module):
 
     def __init__(self, channels: int, num_conditions: int = 0) -> None:
         super().__init__()
-        self.conv1 = _he_normal(nn.Conv2d(channels, channels, 3, 1, 1))
-        self.conv2 = _he_normal(nn.Conv2d(channels, channels, 3, 1, 1), gain=0.0)
+        self.conv1 = _he_normal(Conv2d(channels, channels, 3, 1, 1))
+        self.conv2 = _he_normal(Conv2d(channels, channels, 3, 1, 1), gain=0.0)
         self.modulation: nn.Linear | None = None
         if num_conditions:
             self.modulation = nn.Linear(num_conditions, 2 * channels)
@@ -37,11 +38,11 @@ class PlainResidualBlock(nn.Module):
             nn.init.zeros_(self.modulation.bias)
 
     def forward(self, features: Tensor, conditions: Tensor | None = None) -> Tensor:
-        hidden = self.conv1(_act(features))
+        hidden = self.conv1(leaky_relu(features))
         if self.modulation is not None:
             scale, shift = self.modulation(conditions)[:, :, None, None].chunk(2, 1)
             hidden = hidden * (1 + scale) + shift
-        out: Tensor = features + self.conv2(_act(hidden))
+        out: Tensor = features + self.conv2(leaky_relu(hidden))
         return out
 
 
@@ -72,7 +73,7 @@ class ResidualGenerator(nn.Module):
             for level, count in enumerate(channels)
         )
         self.transitions = nn.ModuleList(
-            _he_normal(nn.Conv2d(before, after, 1), gain=0.7) for before, after in itertools.pairwise(channels)
+            _he_normal(Conv2d(before, after, 1), gain=0.7) for before, after in itertools.pairwise(channels)
         )
         self.to_image = nn.ConvTranspose2d(channels[-1], shape[0], 4, 2, 1)
         # Each pixel of the image is a sum over 2 x 2 x channels products. More than variance 1, some of which the
@@ -88,7 +89,7 @@ class ResidualGenerator(nn.Module):
                 features = F.interpolate(features, scale_factor=2, mode="bilinear", align_corners=False)
             for block in stage:  # type: ignore[attr-defined]
                 features = block(features, conditions)
-        images: Tensor = self.to_image(_act(features))
+        images: Tensor = self.to_image(leaky_relu(features))
         return images
 
 
@@ -108,10 +109,10 @@ class ResidualCritic(nn.Module):
         super().__init__()
         channels = channels_by_side(shape, width)[::-1]
         self.register_buffer("conditioning", torch.ones(()))
-        self.from_image = nn.Conv2d(shape[0], channels[0], 4, 2, 1)
+        self.from_image = Conv2d(shape[0], channels[0], 4, 2, 1)
         nn.init.normal_(self.from_image.weight, 0.0, (16 * shape[0]) ** -0.5)
         self.transitions = nn.ModuleList(
-            _he_normal(nn.Conv2d(before, after, 1), gain=0.7) for before, after in itertools.pairwise(channels)
+            _he_normal(Conv2d(before, after, 1), gain=0.7) for before, after in itertools.pairwise(channels)
         )
         self.stages = nn.ModuleList(
             _stage(count, num_blocks if level > 0 else 0) for level, count in enumerate(channels)
@@ -129,7 +130,7 @@ class ResidualCritic(nn.Module):
                 features = self.transitions[level - 1](F.avg_pool2d(features, 2))  # fewer numbers than pooled after it
             for block in stage:  # type: ignore[attr-defined]
                 features = block(features)
-        features = _act(self.dense(_act(features).flatten(1)))
+        features = leaky_relu(self.dense(leaky_relu(features).flatten(1)))
         projection = (self.label_embedding(labels) * features).sum(1)
         scores: Tensor = self.score(features).squeeze(1) + self.conditioning * projection
         return scores, self.classify(features)
@@ -137,10 +138,6 @@ class ResidualCritic(nn.Module):
 
 def _stage(channels: int, num_blocks: int, num_conditions: int = 0) -> nn.ModuleList:
     return nn.ModuleList(PlainResidualBlock(channels, num_conditions) for _ in range(num_blocks))
-
-
-def _act(features: Tensor) -> Tensor:
-    return F.leaky_relu(features, 0.2)
 
 
 def _he_normal(layer: nn.Conv2d | nn.Linear, gain: float = 1.0) -> nn.Conv2d | nn.Linear:
