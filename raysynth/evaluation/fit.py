@@ -17,6 +17,7 @@ from torch import Tensor
 
 from raysynth.data.batches import Batches, in_order
 from raysynth.files import replacing
+from raysynth.models.blocks import lay_out
 from raysynth.models.classifier import Classifier, ClassifierNetwork
 from raysynth.models.context import Context
 from raysynth.training.loop import run_epochs, validate
@@ -103,7 +104,7 @@ def load_network(path: Path, device: str = "cpu") -> ClassifierNetwork:
     config = Classifier.Config(**content["config"])
     network = ClassifierNetwork(tuple(content["shape"]), len(content["classes"]), tuple(config.widths), config.dropout)
     network.load_state_dict(content["network"])
-    return network.to(device).eval().requires_grad_(False)
+    return lay_out(network.to(device), len(content["shape"]) - 1).eval().requires_grad_(False)
 
 
 @torch.no_grad()

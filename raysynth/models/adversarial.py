@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from raysynth.errors import UserError
-from raysynth.models.blocks import BatchNorm
+from raysynth.models.blocks import BatchNorm, lay_out
 from raysynth.models.context import Context, seeded_normal
 from raysynth.models.ema import MovingAverage
 from raysynth.models.family import Family, Figure, Metrics
@@ -57,10 +57,9 @@ class AdversarialFamily(Family):
         self.check_shape()
         torch.manual_seed(context.seed)  # the same initial weights on every worker
         generator, critic = self.build()
-        # Channels next to each other suit a CPU's convolutions and a GPU's: 1.1 to 1.2 times the images/s.
-        layout = {2: torch.channels_last, 3: torch.contiguous_format}[self.num_dims]
-        self.generator = generator.to(context.device).to(memory_format=layout)
-        self.critic = critic.to(context.device).to(memory_format=layout)
+        self.generator, self.critic = (
+            lay_out(network.to(context.device), self.num_dims) for network in (generator, critic)
+        )
         self.generator_optimizer, self.critic_optimizer = self.build_optimizers()
         self.average = MovingAverage(self.generator, config.ema_decay)
         self.num_critic_steps = 0

@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from raysynth.models.augment import augment_lightly
-from raysynth.models.blocks import CONVOLUTIONS, BatchNorm, ResidualBlock
+from raysynth.models.blocks import CONVOLUTIONS, BatchNorm, ResidualBlock, lay_out
 from raysynth.models.context import Context
 from raysynth.models.family import Metrics, Model, TrainingConfig
 
@@ -67,7 +67,8 @@ class Classifier(Model):
     def __init__(self, config: Config, *, shape: tuple[int, ...], num_classes: int, context: Context) -> None:
         super().__init__(config, shape=shape, num_classes=num_classes, context=context)
         torch.manual_seed(context.seed)
-        self.network = ClassifierNetwork(shape, num_classes, config.widths, config.dropout).to(context.device)
+        network = ClassifierNetwork(shape, num_classes, config.widths, config.dropout)
+        self.network = lay_out(network.to(context.device), len(shape) - 1)
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
