@@ -70,7 +70,7 @@ class Classifier(Model):
         network = ClassifierNetwork(shape, num_classes, config.widths, config.dropout)
         self.network = lay_out(network.to(context.device), len(shape) - 1)
         self.optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+            self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
             self.optimizer, max_lr=config.learning_rate, total_steps=config.num_steps + 1, pct_start=0.25

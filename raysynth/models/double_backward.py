@@ -26,7 +26,8 @@ class Conv2d(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         # A view of the weight has a node of its own in the graph, which the engine can be asked about; a leaf has not.
-        weight, bias = self.weight.view_as(self.weight), self.bias
+        # (`view_as` would forget the layout of a single channel.)
+        weight, bias = self.weight.expand_as(self.weight), self.bias
         if torch.is_autocast_enabled(input.device.type):  # which sees torch's own layers only
             dtype = torch.get_autocast_dtype(input.device.type)
             input, weight, bias = input.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
