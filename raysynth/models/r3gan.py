@@ -29,7 +29,9 @@ LECAM_DECAY = 0.99
 @register
 class R3GAN(AdversarialFamily):
     """R3GAN (Huang et al. 2024) with labels: pairs of real and generated images of one class are compared, the gradient
-    of the critic is held down at both (R1 and R2), and no network is normalised.
+    of the critic is held down at both (R1 and R2), and no network is normalised. An auxiliary classifier of real images
+    gives the critic features of the classes. The generator is not asked to please it, which drew each class too
+    typically.
 
     Learning rate, Adam's second moment and the penalty reach their end values by a cosine over the first `burn_in` of
     the training. The generator's images are paired with the scores that the critic gave the real ones of the same batch
@@ -67,7 +69,7 @@ class R3GAN(AdversarialFamily):
         )
         burn_in: float = Field(default=1.0, ge=0, le=1, description="share of the training that schedules last")
         classifier_weight: float = Field(
-            default=0.5, ge=0, description="weight of the critic's auxiliary classifier, for both networks"
+            default=0.5, ge=0, description="weight of the critic's auxiliary classifier of real images"
         )
         augment: tuple[Augmentation, ...] = Field(
             default=("translation",), description="changes of what the critic sees"
@@ -115,9 +117,9 @@ class R3GAN(AdversarialFamily):
                 group["betas"] = (config.beta1, _cosine(config.beta2, config.beta2_end, done))
         self.penalty_weight = config.penalty_weight * _cosine(1.0, config.penalty_weight_end, done)
         # From unconditional to conditional (Shahbazi et al. 2022), the average of the generator included.
-        self.conditioning = ramp(progress, config.condition_from, config.condition_ramp)
+        conditioning = ramp(progress, config.condition_from, config.condition_ramp)
         for network in (self.generator, self.critic, self.average.network):
-            network.conditioning.fill_(self.conditioning)  # type: ignore[operator]
+            network.conditioning.fill_(conditioning)  # type: ignore[operator]
 
     def critic_loss(self, images: Tensor, generated: Tensor, labels: Tensor) -> tuple[Tensor, Metrics]:
         config = self.config
@@ -153,10 +155,8 @@ class R3GAN(AdversarialFamily):
         with self.context.autocast():
             scores, logits = self.critic(self.augment("learning", generated), labels)
         loss = relativistic_generator_loss(self.real_scores, scores.float())
-        if not self.config.classifier_weight:
-            return loss, {}
-        loss = loss + self.config.classifier_weight * self.conditioning * F.cross_entropy(logits.float(), labels)
-        return loss, {"agreement": (logits.argmax(1) == labels).float().mean()}
+        agreement = (logits.argmax(1) == labels).float().mean()
+        return loss, {"agreement": agreement} if self.config.classifier_weight else {}
 
     def augment(self, name: str, images: Tensor) -> Tensor:
         """What the critic sees of `images`; `name` tells the draws of real and generated images apart."""

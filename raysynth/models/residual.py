@@ -53,8 +53,9 @@ class ResidualGenerator(nn.Module):
     generator hears nothing more.
 
     The latent and the label's embedding, weighted by the buffer `conditioning` (0: the label is not seen), make a map
-    of 4 x 4 and modulate every block. At each side up to a quarter of the image's stand `num_blocks` blocks; a 1 x 1
-    convolution and bilinear resampling lead to the next, a transposed convolution from half the side to the whole.
+    of 4 x 4 and modulate every block. At each side up to half the image's stand `num_blocks` blocks; a 1 x 1
+    convolution and bilinear resampling lead to the next. The image is drawn at its own side, by convolutions before and
+    after the last resampling: a transposed convolution left a pattern by which a classifier told the classes apart.
     """
 
     conditioning: Tensor
@@ -68,36 +69,34 @@ class ResidualGenerator(nn.Module):
         self.dense = nn.Linear(num_conditions, channels[0] * FIRST_SIDE**2)
         nn.init.normal_(self.dense.weight, 0.0, num_conditions**-0.5)
         nn.init.zeros_(self.dense.bias)
-        self.stages = nn.ModuleList(
-            _stage(count, num_blocks if level < len(channels) - 1 else 0, num_conditions)
-            for level, count in enumerate(channels)
-        )
+        self.stages = nn.ModuleList(_stage(count, num_blocks, num_conditions) for count in channels)
         self.transitions = nn.ModuleList(
             _he_normal(Conv2d(before, after, 1), gain=0.7) for before, after in itertools.pairwise(channels)
         )
-        self.to_image = nn.ConvTranspose2d(channels[-1], shape[0], 4, 2, 1)
-        # Each pixel of the image is a sum over 2 x 2 x channels products. More than variance 1, some of which the
-        # resampling took away: images of a class that differ from the start are told apart, and learnt, sooner.
-        nn.init.normal_(self.to_image.weight, 0.0, 1.4 / math.sqrt(4 * channels[-1]))
+        num_last = max(channels[-1] // 2, shape[0])
+        self.before_image = _he_normal(Conv2d(channels[-1], num_last, 3, 1, 1), gain=0.7)
+        self.to_image = Conv2d(num_last, shape[0], 3, 1, 1)
+        # More than variance 1, some of which the resampling took away: images of a class that differ from the start are
+        # told apart, and learnt, sooner.
+        nn.init.normal_(self.to_image.weight, 0.0, 2 / math.sqrt(9 * num_last))
 
     def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
         conditions = torch.cat([latents, self.conditioning * self.label_embedding(labels)], 1)
         features = self.dense(conditions).unflatten(1, (-1, FIRST_SIDE, FIRST_SIDE))
         for level, stage in enumerate(self.stages):
             if level > 0:
-                features = self.transitions[level - 1](features)
-                features = F.interpolate(features, scale_factor=2, mode="bilinear", align_corners=False)
+                features = _double(self.transitions[level - 1](features))
             for block in stage:  # type: ignore[attr-defined]
                 features = block(features, conditions)
-        images: Tensor = self.to_image(leaky_relu(features))
+        images: Tensor = self.to_image(leaky_relu(_double(self.before_image(leaky_relu(features)))))
         return images
 
 
 class ResidualCritic(nn.Module):
     """Images (N, C, H, W) and labels (N,) to scores (N,), unbounded, and logits (N, num_classes).
 
-    The generator's mirror image: a strided convolution to half the side, blocks from a quarter of it down to 4 pixels,
-    average pooling between. The label enters by projection (Miyato & Koyama 2018), weighted by the buffer
+    The generator's mirror image: a strided convolution to half the side, blocks from there down to 4 pixels, average
+    pooling between. The label enters by projection (Miyato & Koyama 2018), weighted by the buffer
     `conditioning`; the logits are an auxiliary classifier's (Odena et al. 2017) on the same features.
     """
 
@@ -114,9 +113,7 @@ class ResidualCritic(nn.Module):
         self.transitions = nn.ModuleList(
             _he_normal(Conv2d(before, after, 1), gain=0.7) for before, after in itertools.pairwise(channels)
         )
-        self.stages = nn.ModuleList(
-            _stage(count, num_blocks if level > 0 else 0) for level, count in enumerate(channels)
-        )
+        self.stages = nn.ModuleList(_stage(count, num_blocks) for count in channels)
         self.dense = _he_normal(nn.Linear(channels[-1] * FIRST_SIDE**2, self.NUM_FEATURES))
         self.score = nn.Linear(self.NUM_FEATURES, 1)
         self.label_embedding = nn.Embedding(num_classes, self.NUM_FEATURES)
@@ -138,6 +135,10 @@ class ResidualCritic(nn.Module):
 
 def _stage(channels: int, num_blocks: int, num_conditions: int = 0) -> nn.ModuleList:
     return nn.ModuleList(PlainResidualBlock(channels, num_conditions) for _ in range(num_blocks))
+
+
+def _double(features: Tensor) -> Tensor:
+    return F.interpolate(features, scale_factor=2, mode="bilinear", align_corners=False)
 
 
 def _he_normal(layer: nn.Conv2d | nn.Linear, gain: float = 1.0) -> nn.Conv2d | nn.Linear:
