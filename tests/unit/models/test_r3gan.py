@@ -85,6 +85,18 @@ def test_without_a_weight_there_is_no_penalty_and_no_classifier() -> None:
     assert family.critic.classify.weight.grad is None or not family.critic.classify.weight.grad.any()
 
 
+def test_the_generator_does_not_serve_the_classifier() -> None:
+    images, labels = batch()
+    losses = []
+    for weight in (0.0, 5.0):
+        family = build(classifier_weight=weight)
+        family.train_step(images, labels)  # of which the critic's scores of real images are kept
+        family.critic.load_state_dict(build().critic.state_dict())
+        family.real_scores = torch.zeros(len(labels))
+        losses.append(family.generator_loss(images, labels)[0])
+    assert torch.equal(*losses)
+
+
 def test_schedules_start_and_end_where_the_config_says() -> None:
     context = Context(num_epochs=10, steps_per_epoch=1)
     family = build(context, burn_in=0.5)
