@@ -24,6 +24,14 @@ from raysynth.models.registry import family_names, get_family
 
 SHARES = (torch.tensor([0, 0, 3, 3]), torch.tensor([1, 1, 1, 3]))  # of classes 0 to 3, of which no worker has class 2
 ROWS = {"fewer": (5, 1), "none": (6, 0)}  # of each worker, for batch normalisation
+# What is learnt: every family by itself, and options that keep numbers over all workers.
+FOLLOWED = "r3gan, LeCam and adaptive augmentation"
+CASES: dict[str, tuple[str, dict[str, object]]] = {name: (name, {}) for name in family_names()} | {
+    FOLLOWED: (
+        "r3gan",
+        {"lecam_weight": 0.3, "augment_target": 0.6, "augment": ("translation", "cutout", "brightness")},
+    )
+}
 SHAPES = {2: (1, 16, 16), 3: (1, 16, 16, 16)}
 
 
@@ -42,13 +50,14 @@ def normalise(rank: int | None, case: str, num_dims: int) -> dict[str, Tensor]:
     return {**result, "mean": layer.running_mean, "variance": layer.running_var}  # type: ignore[dict-item]
 
 
-def learn(name: str, rank: int | None) -> dict[str, Tensor]:
+def learn(case: str, rank: int | None) -> dict[str, Tensor]:
     """The gradients and the running statistics of a step of a family, on one worker's share or on all of it."""
+    name, options = CASES[case]
     family_class = get_family(name)
     # No dropout: masks are a worker's own. A slow critic: Adam's first step is as long where a gradient is nothing but
     # rounding, and the generator's gradient goes through the critic after that step.
     wanted = {"width": 4, "latent_dim": 4, "n_critic": 1, "critic": "batchnorm", "critic_learning_rate": 1e-6}
-    overrides = {key: value for key, value in wanted.items() if key in family_class.Config.model_fields}
+    overrides = {key: value for key, value in wanted.items() if key in family_class.Config.model_fields} | options
     context = Context() if rank is None else Context(rank=rank, world_size=2)
     shape = SHAPES[family_class.num_dims]
     family: Any = family_class(
@@ -66,6 +75,9 @@ def learn(name: str, rank: int | None) -> dict[str, Tensor]:
         for key, parameter in getattr(family, part).named_parameters()
         if parameter.grad is not None
     }
+    if case == FOLLOWED:
+        followed = [*family.average_scores, family.augment_strength]
+        gradients["followed"] = torch.tensor(followed, dtype=torch.float64)
     return gradients | {key: value for key, value in family.generator.state_dict().items() if "running" in key}
 
 
@@ -73,7 +85,7 @@ def work(rank: int, folder: Path) -> None:
     torch.set_num_threads(1)
     distributed.init_process_group("gloo", init_method=f"file://{folder / 'meeting'}", rank=rank, world_size=2)
     results: dict[str, Any] = {f"{case} {dims}": normalise(rank, case, dims) for case in ROWS for dims in (2, 3)}
-    results |= {name: learn(name, rank) for name in family_names()}
+    results |= {case: learn(case, rank) for case in CASES}
     torch.save(results, folder / f"{rank}.pt")
     distributed.destroy_process_group()
 
@@ -110,13 +122,13 @@ def test_unequal_shares_are_normalised_by_the_statistics_of_all(of_two, case):
             torch.testing.assert_close(worker[case][key], one[key])
 
 
-@pytest.mark.parametrize("name", family_names())
-def test_a_step_of_two_workers_is_the_step_of_one(of_two, name):
-    one = learn(name, None)
+@pytest.mark.parametrize("case", CASES)
+def test_a_step_of_two_workers_is_the_step_of_one(of_two, case):
+    one = learn(case, None)
     for worker in of_two:
-        assert worker[name].keys() == one.keys()  # a class that nobody has, has no gradient anywhere
+        assert worker[case].keys() == one.keys()  # a class that nobody has, has no gradient anywhere
         for key, value in one.items():
-            torch.testing.assert_close(worker[name][key], value, rtol=2e-3, atol=1e-4 * float(value.abs().max()) + 1e-7)
+            torch.testing.assert_close(worker[case][key], value, rtol=2e-3, atol=1e-4 * float(value.abs().max()) + 1e-7)
 
 
 if __name__ == "__main__":
