@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from raysynth.errors import UserError
 from raysynth.models.blocks import BatchNorm, lay_out
 from raysynth.models.context import Context, seeded_normal
 from raysynth.models.ema import MovingAverage
-from raysynth.models.family import Family, Figure, Metrics
-from raysynth.models.registry import family_names, get_family
-
-Curve = tuple[str, str, list[str], str]  # name, title, columns of metrics.csv, caption
+from raysynth.models.family import Curve, Family, Metrics
 
 
 class AdversarialFamily(Family):
@@ -54,7 +49,6 @@ class AdversarialFamily(Family):
 
     def __init__(self, config: Config, *, shape: tuple[int, ...], num_classes: int, context: Context) -> None:
         super().__init__(config, shape=shape, num_classes=num_classes, context=context)
-        self.check_shape()
         torch.manual_seed(context.seed)  # the same initial weights on every worker
         generator, critic = self.build()
         self.generator, self.critic = (
@@ -101,17 +95,6 @@ class AdversarialFamily(Family):
     def after_critic_step(self) -> Metrics:
         """Called when the critic has moved; what to log of it."""
         return {}
-
-    def check_shape(self) -> None:
-        """Raise UserError when the data have another number of dimensions than this family's networks."""
-        num_dims = len(self.shape) - 1
-        if num_dims != self.num_dims:
-            able = [name for name in family_names() if get_family(name).num_dims == num_dims]
-            kind = {2: "images", 3: "volumes"}
-            raise UserError(
-                f"--data: {kind.get(num_dims, 'data')} of {' x '.join(map(str, self.shape[1:]))}; {self.name} takes "
-                f"{kind[self.num_dims]}" + (f": train {' or '.join(able)}" if able else ", as all families do")
-            )
 
     def train_step(self, images: Tensor, labels: Tensor) -> Metrics:
         self.start_step()
@@ -192,9 +175,3 @@ class AdversarialFamily(Family):
         self.generator_optimizer.load_state_dict(state["generator_optimizer"])
         self.critic_optimizer.load_state_dict(state["critic_optimizer"])
         self.num_critic_steps = state["num_critic_steps"]
-
-    @classmethod
-    def figures(cls, run: Path) -> list[Figure]:
-        from raysynth.models.curves import draw_curves
-
-        return draw_curves(run, cls.curves)

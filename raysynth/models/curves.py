@@ -9,10 +9,10 @@ import pandas as pd
 from matplotlib.figure import Figure as MatplotlibFigure
 from matplotlib.ticker import MaxNLocator
 
-from raysynth.models.family import Figure
+from raysynth.models.family import Curve, Figure
 
 
-def draw_curves(run: Path, curves: Sequence[tuple[str, str, list[str], str]]) -> list[Figure]:
+def draw_curves(run: Path, curves: Sequence[Curve]) -> list[Figure]:
     """One figure for each (name, title, columns of metrics.csv, caption) of which the run has a column."""
     file = run / "metrics.csv"
     if not file.is_file():

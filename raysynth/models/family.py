@@ -12,12 +12,15 @@ from pydantic import Field
 from torch import Tensor
 
 from raysynth.config import Config
+from raysynth.errors import UserError
 from raysynth.models.context import Context
+from raysynth.models.registry import family_names, get_family
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as MatplotlibFigure
 
 Metrics = dict[str, Tensor | float]
+Curve = tuple[str, str, list[str], str]  # name, title, columns of metrics.csv, caption
 
 
 class TrainingConfig(Config):
@@ -111,6 +114,23 @@ class Family(Model):
     # `raysynth.training.health`. Accuracies are known by their names, which begin with `accuracy`.
     critic_gap: ClassVar[tuple[str, str] | None] = None
 
+    curves: ClassVar[tuple[Curve, ...]] = ()  # figures of metrics.csv, in the report
+
+    def __init__(self, config: Config, *, shape: tuple[int, ...], num_classes: int, context: Context) -> None:
+        super().__init__(config, shape=shape, num_classes=num_classes, context=context)
+        self.check_shape()
+
+    def check_shape(self) -> None:
+        """Raise UserError when the data have another number of dimensions than this family's networks."""
+        num_dims = len(self.shape) - 1
+        if num_dims != self.num_dims:
+            able = [name for name in family_names() if get_family(name).num_dims == num_dims]
+            kind = {2: "images", 3: "volumes"}
+            raise UserError(
+                f"--data: {kind.get(num_dims, 'data')} of {' x '.join(map(str, self.shape[1:]))}; {self.name} takes "
+                f"{kind[self.num_dims]}" + (f": train {' or '.join(able)}" if able else ", as all families do")
+            )
+
     @abstractmethod
     @torch.no_grad()
     def sample(self, labels: Tensor, seeds: Tensor) -> Tensor:
@@ -121,5 +141,7 @@ class Family(Model):
 
     @classmethod
     def figures(cls, run: Path) -> list[Figure]:
-        """Figures of a run folder that are particular to this family."""
-        return []
+        """Figures of a run folder that are particular to this family: its curves, unless it adds to them."""
+        from raysynth.models.curves import draw_curves
+
+        return draw_curves(run, cls.curves)

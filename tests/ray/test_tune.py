@@ -41,6 +41,7 @@ def test_every_shipped_space_runs_by_name(name, stripes, stacked_stripes, tmp_pa
     """On a tiny data set, one epoch, with one value where a grid is only another size or layer."""
     search = load_space(name)
     small = {"batch_size": 8, "width": 4, "latent_dim": 4, "generator": "transposed", "critic": "dropout"}
+    small |= {"encoder": "conv3", "decoder": "deconv3"}
     family = get_family(search.family)
     overrides = {key: value for key, value in small.items() if key in family.Config.model_fields}
     dataset = {2: stripes, 3: stacked_stripes}[family.num_dims]

@@ -69,16 +69,18 @@ def learn(case: str, rank: int | None) -> dict[str, Tensor]:
     context.at(1, 0)
     family.train_step(images[own], labels[own])
     assert isinstance(family, Family)
+    networks = {part: getattr(family, part) for part in ("generator", "critic", "network") if hasattr(family, part)}
     gradients = {
         f"{part}.{key}": parameter.grad
-        for part in ("generator", "critic")
-        for key, parameter in getattr(family, part).named_parameters()
+        for part, network in networks.items()
+        for key, parameter in network.named_parameters()
         if parameter.grad is not None
     }
     if case == FOLLOWED:
         followed = [*family.average_scores, family.augment_strength]
         gradients["followed"] = torch.tensor(followed, dtype=torch.float64)
-    return gradients | {key: value for key, value in family.generator.state_dict().items() if "running" in key}
+    learns = networks.get("generator", networks.get("network"))
+    return gradients | {key: value for key, value in learns.state_dict().items() if "running" in key}
 
 
 def work(rank: int, folder: Path) -> None:
