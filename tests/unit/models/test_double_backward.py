@@ -77,6 +77,7 @@ def test_a_frozen_convolution_passes_its_input_gradient_on():
     layer(images).square().sum().backward()
     assert images.grad.abs().sum() > 0
     assert layer.weight.grad is None
+    assert torch.autograd.gradgradcheck(lambda images: leaky_relu(layer(images)).square(), (images,))
 
 
 def test_autocast_reaches_the_convolution():
