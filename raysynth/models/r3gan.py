@@ -30,8 +30,7 @@ LECAM_DECAY = 0.99
 class R3GAN(AdversarialFamily):
     """R3GAN (Huang et al. 2024) with labels: pairs of real and generated images of one class are compared, the gradient
     of the critic is held down at both (R1 and R2), and no network is normalised. An auxiliary classifier of real images
-    gives the critic features of the classes. The generator is not asked to please it, which drew each class too
-    typically.
+    gives the critic features of the classes. The generator is not asked to please it.
 
     Learning rate, Adam's second moment and the penalty reach their end values by a cosine over the first `burn_in` of
     the training. The generator's images are paired with the scores that the critic gave the real ones of the same batch

@@ -55,7 +55,7 @@ class ResidualGenerator(nn.Module):
     The latent and the label's embedding, weighted by the buffer `conditioning` (0: the label is not seen), make a map
     of 4 x 4 and modulate every block. At each side up to half the image's stand `num_blocks` blocks; a 1 x 1
     convolution and bilinear resampling lead to the next. The image is drawn at its own side, by convolutions before and
-    after the last resampling: a transposed convolution left a pattern by which a classifier told the classes apart.
+    after the last resampling.
     """
 
     conditioning: Tensor
