@@ -5,6 +5,8 @@ No training loss uses it and no sample is filtered by it, so no family can learn
 
 from __future__ import annotations
 
+import functools
+import inspect
 import pickle
 import time
 from collections.abc import Callable
@@ -17,6 +19,7 @@ from raysynth.config import hash_content
 from raysynth.data.batches import in_order
 from raysynth.data.dataset import Dataset
 from raysynth.errors import UserError
+from raysynth.evaluation import fit
 from raysynth.evaluation.diversity import Diversity
 from raysynth.evaluation.fit import (
     fit_classifier,
@@ -27,6 +30,7 @@ from raysynth.evaluation.fit import (
 )
 from raysynth.evaluation.frechet import MAX_FEATURES, joint_frechet
 from raysynth.files import replacing
+from raysynth.models import augment, blocks, classifier
 from raysynth.models.classifier import Classifier, ClassifierNetwork
 
 # Small and short on purpose: it is trained before every first search on a data set.
@@ -60,7 +64,8 @@ def ensure_scoring_network(
     threads: int | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> Path:
-    """The file of this data set's scoring network, `DIR/scoring/<fingerprint>-<recipe>.pt`; trained if need be.
+    """The file of this data set's scoring network, `DIR/scoring/<fingerprint>-<recipe>.pt`; trained if need be. The
+    recipe is the code too: another version of it trains its own.
 
     It is kept in `fallback_folder` where DIR cannot be written to, and where DIR is in a bucket: then the file is a
     copy in `run_folder`, which all workers of a run see. Raises UserError when the data set has no train images.
@@ -76,7 +81,7 @@ def ensure_scoring_network(
 def _find_or_train(
     dataset: Dataset, fallback_folder: Path | None, threads: int | None, say: Callable[[str], None]
 ) -> Path:
-    name = f"{dataset.fingerprint}-{hash_content(RECIPE)}.pt"
+    name = f"{dataset.fingerprint}-{hash_content([RECIPE, _code()])}.pt"
     folders = [dataset.path / "scoring"] if isinstance(dataset.path, Path) else []
     folders += [fallback_folder] if fallback_folder else []
     for folder in folders:
@@ -113,6 +118,12 @@ def _find_or_train(
         return folder / name
     reason = problem or "a bucket"
     raise UserError(f"--data {dataset.path}: the scoring network cannot be written there ({reason}); copy the data set")
+
+
+@functools.cache
+def _code() -> list[str]:
+    """The text of what trains the network: a change of it is another network, whose distances are not comparable."""
+    return [inspect.getsource(module) for module in (classifier, augment, blocks, fit)]
 
 
 def load_scoring_network(path: Path, device: str = "cpu") -> ScoringNetwork:

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from raysynth.errors import UserError
+from raysynth.evaluation import scoring_network
 from raysynth.evaluation.scoring_network import FrechetScorer, ensure_scoring_network, load_scoring_network
 
 
@@ -34,6 +35,15 @@ def test_the_network_is_trained_once_and_kept_beside_the_data(dataset):
     assert path.name.startswith(dataset.fingerprint)
     assert ensure_scoring_network(dataset, say=said.append) == path
     assert len(said) == 1
+
+
+def test_other_code_trains_its_own_network(dataset, monkeypatch):
+    path = ensure_scoring_network(dataset)
+    monkeypatch.setattr(scoring_network, "_code", lambda: ["another version"])
+    other = ensure_scoring_network(dataset)
+    assert other != path
+    assert path.exists()
+    assert other.exists()
 
 
 def test_a_broken_file_is_replaced(dataset):
