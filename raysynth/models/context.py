@@ -101,6 +101,15 @@ class Context:
         distributed.all_reduce(flat)
         return dict(zip(values, (flat / self.world_size).tolist(), strict=True))
 
+    def sum_over_workers(self, tensors: list[Tensor]) -> list[Tensor]:
+        """The sum of each tensor over the workers, who must all call with the same shapes."""
+        if self.world_size == 1:
+            return tensors
+        flat = torch.cat([tensor.flatten() for tensor in tensors])
+        distributed.all_reduce(flat)
+        parts = flat.split([tensor.numel() for tensor in tensors])
+        return [part.view_as(tensor) for part, tensor in zip(parts, tensors, strict=True)]
+
     def autocast(self) -> AbstractContextManager[object]:
         """bfloat16 where the device gains by it (CUDA with native support); measured slower on CPUs without AMX."""
         if self.device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):

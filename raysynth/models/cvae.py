@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+from pydantic import Field
+
+from raysynth.models.autoencoding import LayersConfig
 from raysynth.models.registry import register
 from raysynth.models.variational import VariationalFamily
 
@@ -12,3 +17,14 @@ class CVAE(VariationalFamily):
 
     summary = "conditional variational autoencoder, label in both networks (the study's grid)"
     labelled = True
+
+    class Config(VariationalFamily.Config, LayersConfig):
+        prior: Literal["normal", "gaussian"] = Field(
+            default="normal", description="latents to sample from: of N(0, I), or a Gaussian learnt for each class"
+        )
+
+    config: Config
+
+    @property
+    def learns_prior(self) -> bool:
+        return self.config.prior == "gaussian"

@@ -1,4 +1,4 @@
-"""What a variational autoencoder makes of validation images: reconstructions, and for two latent numbers the plane."""
+"""What an autoencoder makes of validation images: reconstructions, and for two latent numbers the plane."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from raysynth.models.family import Figure
 
 if TYPE_CHECKING:
     from raysynth.data.dataset import Dataset
-    from raysynth.models.variational import VariationalFamily
+    from raysynth.models.autoencoding import AutoencodingFamily
 
 NUM_IMAGES = 4  # of each class
 PLANE_SIDE, PLANE_EXTENT = 11, 2.5  # images a side, and the latent numbers that they span
@@ -35,7 +35,7 @@ def draw_latents(run: Path) -> list[Figure]:
         return []
     if state is None or dataset.fingerprint != settings["data"]["fingerprint"]:
         return []
-    family: VariationalFamily = build_family(settings, Context())  # type: ignore[assignment]
+    family: AutoencodingFamily = build_family(settings, Context())  # type: ignore[assignment]
     family.load_state_dict(state["model"])
     figures = [_draw_reconstructions(family, dataset)]
     if family.config.latent_dim == 2:
@@ -43,7 +43,7 @@ def draw_latents(run: Path) -> list[Figure]:
     return figures
 
 
-def _draw_reconstructions(family: VariationalFamily, dataset: Dataset) -> Figure:
+def _draw_reconstructions(family: AutoencodingFamily, dataset: Dataset) -> Figure:
     images, labels = dataset.pixels("validation")
     figure = MatplotlibFigure(figsize=(1.0 * 2 * NUM_IMAGES, 1.0 * len(dataset.classes) + 0.3), layout="constrained")
     axes = figure.subplots(len(dataset.classes), 2 * NUM_IMAGES, squeeze=False)
@@ -65,11 +65,10 @@ def _draw_reconstructions(family: VariationalFamily, dataset: Dataset) -> Figure
     )
 
 
-def _draw_plane(family: VariationalFamily, dataset: Dataset) -> Figure:
+def _draw_plane(family: AutoencodingFamily, dataset: Dataset) -> Figure:
     images, labels = dataset.pixels("validation")
     with torch.no_grad():
-        encoder = family.average.network.encoder
-        means, _ = encoder(torch.tensor(images).float() / 127.5 - 1, torch.tensor(labels))  # type: ignore[operator]
+        means, _ = family.encode(torch.tensor(images).float() / 127.5 - 1, torch.tensor(labels))
     figure = MatplotlibFigure(figsize=(9.0, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     for label, name in enumerate(dataset.classes):
