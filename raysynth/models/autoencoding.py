@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from raysynth.config import Config
+from raysynth.models.adversarial_term import AdversarialTerm
 from raysynth.models.blocks import lay_out
 from raysynth.models.context import Context, seeded_normal
 from raysynth.models.decoders import DECODERS, Decoder, DecoderName
@@ -17,6 +18,7 @@ from raysynth.models.elbo import Reconstruction, reconstruction_error, structura
 from raysynth.models.ema import MovingAverage
 from raysynth.models.encoders import ENCODERS, Encoder, EncoderName
 from raysynth.models.family import Curve, Family, Figure, Metrics
+from raysynth.models.feature_matching import FeatureMatching
 from raysynth.models.priors import ClassGaussians
 
 
@@ -30,10 +32,12 @@ class EncoderDecoder(nn.Module):
 
 
 class LayersConfig(Config):
-    """The study's convolutional layers, by name."""
+    """The study's convolutional layers, by name, and their sizes."""
 
     encoder: EncoderName = Field(default="conv6", description="layers of the encoder")
     decoder: DecoderName = Field(default="deconv6", description="layers of the decoder")
+    latent_dim: int = Field(default=64, gt=0, description="numbers in a latent vector")
+    width: int = Field(default=16, gt=0, description="channels at the largest side, four times as many at the end")
 
 
 class AutoencodingFamily(Family):
@@ -49,17 +53,25 @@ class AutoencodingFamily(Family):
         ("reconstruction", "Reconstruction error, a sum over pixels", ["reconstruction", "validation_reconstruction"],
          "Mean over images. Validation errors that rise while the training's fall: the images are learnt by heart."),
     )  # fmt: skip
-    labelled: ClassVar[bool]
+    labelled: bool
+    draws_latents: ClassVar[bool] = False  # or their means are all there is
 
     class Config(Family.Config):
         """The options of every autoencoder."""
 
         batch_size: int = Field(default=32, gt=0, description="images in a step, over all workers")
-        latent_dim: int = Field(default=64, gt=0, description="numbers in a latent vector")
-        width: int = Field(default=32, gt=0, description="channels at the largest side, four times as many at the end")
         reconstruction: Reconstruction = Field(default="mse", description="error of a pixel, from 0 to 1")
         ssim_weight: float = Field(
             default=0.0, ge=0, description="weight of structural dissimilarity beside the pixels' errors"
+        )
+        feature_weight: float = Field(
+            default=0.0, ge=0, description="weight of the distance in the features of a classifier of the train images"
+        )
+        adversarial_weight: float = Field(
+            default=0.0, ge=0, description="weight of a critic that tells images from reconstructions"
+        )
+        term_warm_up: float = Field(
+            default=0.25, ge=0, le=1, description="share of the training over which these two come to count in full"
         )
         learning_rate: float = Field(default=1e-3, gt=0, description="Adam's")
         ema_decay: float = Field(default=0.995, ge=0, lt=1, description="of the network's average, per step")
@@ -72,27 +84,31 @@ class AutoencodingFamily(Family):
         self.network = lay_out(self.build().to(context.device), self.num_dims)
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=config.learning_rate, fused=True)
         self.average = MovingAverage(self.network, config.ema_decay)
+        terms: dict[str, Any] = {"shape": shape, "num_classes": num_classes, "context": context}
+        self.features = FeatureMatching(share=config.term_warm_up, **terms) if config.feature_weight else None
+        self.adversary = AdversarialTerm(**terms) if config.adversarial_weight else None
         self.prior = ClassGaussians(num_classes, self.num_latents).to(context.device) if self.learns_prior else None
 
     def build(self) -> EncoderDecoder:
         """The networks, with fresh weights: those of the config's layers, unless a family has its own."""
-        assert isinstance(self.config, LayersConfig)
-        layers, sizes = self.config, self.sizes()
-        return EncoderDecoder(Encoder(ENCODERS[layers.encoder], **sizes), Decoder(DECODERS[layers.decoder], **sizes))
-
-    def sizes(self) -> dict[str, Any]:
-        """What both networks are built by."""
-        return {
+        layers = self._layers
+        sizes: dict[str, Any] = {
             "shape": self.shape,
-            "width": self.config.width,
-            "latent_dim": self.config.latent_dim,
+            "width": layers.width,
+            "latent_dim": layers.latent_dim,
             "num_classes": self.num_classes if self.labelled else None,
         }
+        return EncoderDecoder(Encoder(ENCODERS[layers.encoder], **sizes), Decoder(DECODERS[layers.decoder], **sizes))
 
     @property
     def num_latents(self) -> int:
-        """The numbers of a latent, of which a network may have more than those that are asked for."""
-        return self.config.latent_dim
+        """The numbers of a latent."""
+        return self._layers.latent_dim
+
+    @property
+    def _layers(self) -> LayersConfig:
+        assert isinstance(self.config, LayersConfig), f"{self.name} has to build its own networks"
+        return self.config
 
     @property
     def learns_prior(self) -> bool:
@@ -117,12 +133,27 @@ class AutoencodingFamily(Family):
         loss = reconstruction + cost
         if config.ssim_weight:
             loss = loss + config.ssim_weight * structural_dissimilarity(logits.sigmoid(), pixels).mean()
+        loss, of_terms = self._add_terms(loss, images, logits, labels)
         self.context.step_optimizer(loss, self.optimizer)
         self.average.update(self.network)
         if self.prior is not None:
             self.prior.follow(latents.detach(), labels, self.context)
-        metrics = {"loss": loss, "reconstruction": reconstruction, **metrics}
+        metrics = {"loss": loss, "reconstruction": reconstruction, **metrics, **of_terms}
         return {name: torch.as_tensor(value).detach() for name, value in metrics.items()}
+
+    def _add_terms(self, loss: Tensor, images: Tensor, logits: Tensor, labels: Tensor) -> tuple[Tensor, Metrics]:
+        """The loss with what looks at a reconstruction otherwise than by pixels; each of these learns first."""
+        config, drawn = self.config, logits.sigmoid() * 2 - 1
+        metrics: Metrics = {}
+        if self.features is not None:
+            self.features.learn(images, labels)
+            metrics["feature_distance"] = distance = self.features.distance(images, drawn).mean()
+            loss = loss + config.feature_weight * self.features.trust * distance
+        if self.adversary is not None:
+            metrics["critic_loss"] = self.adversary.learn(images, drawn, labels)
+            warm = min(1.0, self.context.progress / config.term_warm_up) if config.term_warm_up else 1.0
+            loss = loss + config.adversarial_weight * warm * self.adversary.loss(drawn, labels)
+        return loss, metrics
 
     @torch.no_grad()
     def validate(self, images: Tensor, labels: Tensor) -> Metrics:
@@ -159,15 +190,20 @@ class AutoencodingFamily(Family):
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "prior": self.prior.state_dict() if self.prior is not None else {},
+            **{name: part.state_dict() for name, part in self._parts().items()},
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
-        if self.prior is not None:
-            self.prior.load_state_dict(state["prior"])
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+
+    def _parts(self) -> dict[str, Any]:
+        """What else is learnt, where it is asked for."""
+        parts = {"prior": self.prior, "features": self.features, "adversary": self.adversary}
+        return {name: part for name, part in parts.items() if part is not None}
 
     @classmethod
     def figures(cls, run: Path) -> list[Figure]:

@@ -13,7 +13,8 @@ from raysynth.models.family import Curve, Figure
 
 
 def draw_curves(run: Path, curves: Sequence[Curve]) -> list[Figure]:
-    """One figure for each (name, title, columns of metrics.csv, caption) of which the run has a column."""
+    """One figure for each (name, title, columns of metrics.csv, caption) of which the run has a column. Where a phase
+    begins, after the first, stands a line."""
     file = run / "metrics.csv"
     if not file.is_file():
         return []
@@ -28,6 +29,9 @@ def draw_curves(run: Path, curves: Sequence[Curve]) -> list[Figure]:
         for column in present:
             measured = metrics[["epoch", column]].dropna()
             axes.plot(measured["epoch"], measured[column], marker="." if len(measured) < 40 else "", label=column)
+        if "phase" in metrics:
+            for begins in metrics["epoch"][metrics["phase"].diff() > 0]:
+                axes.axvline(begins - 0.5, color="grey", linestyle="--", linewidth=1)
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.25)

@@ -90,6 +90,10 @@ class Model(ABC):
         """How `num_epochs` epochs are divided."""
         return [Phase("train", num_epochs)]
 
+    def notes(self) -> list[str]:
+        """What to say of a model that is built, in lines, before it is trained."""
+        return []
+
     def start_phase(self, phase: Phase) -> None:
         """Called before the first epoch of a phase, after a resume too."""
 

@@ -38,7 +38,7 @@ def draw_latents(run: Path) -> list[Figure]:
     family: AutoencodingFamily = build_family(settings, Context())  # type: ignore[assignment]
     family.load_state_dict(state["model"])
     figures = [_draw_reconstructions(family, dataset)]
-    if family.config.latent_dim == 2:
+    if family.num_latents == 2:
         figures.append(_draw_plane(family, dataset))
     return figures
 

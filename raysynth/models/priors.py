@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -67,3 +69,105 @@ class ClassGaussians(nn.Module):
             # One product a row: a matrix product rounds differently for another number of rows.
             placed[rows] = mean[label] + (spread[label] @ normal[rows].unsqueeze(2)).squeeze(2)
         return placed
+
+
+class Standardisation(nn.Module):
+    """Mean and deviation of each latent number over all latents seen, and the way there and back."""
+
+    count: Tensor
+    mean: Tensor
+    square: Tensor
+
+    def __init__(self, num_latents: int) -> None:
+        super().__init__()
+        self.register_buffer("count", torch.zeros(()))
+        self.register_buffer("mean", torch.zeros(num_latents))
+        self.register_buffer("square", torch.ones(num_latents))
+
+    @torch.no_grad()
+    def follow(self, latents: Tensor, context: Context) -> None:
+        """Take in latents (N, D); all latents weigh alike, so that the moments settle within an epoch."""
+        count, total, square = context.sum_over_workers(
+            [torch.full_like(self.count, len(latents)), latents.sum(0), latents.square().sum(0)]
+        )
+        self.count += count
+        share = count / self.count
+        self.mean.lerp_(total / count, share)
+        self.square.lerp_(square / count, share)
+
+    def _deviation(self) -> Tensor:
+        return (self.square - self.mean.square()).clamp(min=1e-6).sqrt()
+
+    def standardise(self, latents: Tensor) -> Tensor:
+        return (latents - self.mean) / self._deviation()
+
+    def restore(self, latents: Tensor) -> Tensor:
+        return latents * self._deviation() + self.mean
+
+
+class ClassMixtures(nn.Module):
+    """For each of K classes a mixture of C Gaussians of (D,) numbers with one covariance, by scikit-learn.
+
+    Fitted at the end of an epoch to that epoch's latents; N(0, I) before the first.
+    """
+
+    weights: Tensor
+    means: Tensor
+    factor: Tensor
+    precision: Tensor
+
+    def __init__(self, num_classes: int, num_latents: int, num_components: int) -> None:
+        super().__init__()
+        self.num_components = num_components
+        identity = torch.eye(num_latents).repeat(num_classes, 1, 1)
+        self.register_buffer("weights", torch.full((num_classes, num_components), 1 / num_components))
+        self.register_buffer("means", torch.zeros(num_classes, num_components, num_latents))
+        self.register_buffer("factor", identity)  # lower Cholesky factor of the covariance
+        self.register_buffer("precision", identity.clone())  # its inverse
+        self._seen: list[tuple[Tensor, Tensor]] = []  # of this epoch, in the order of the global batch
+
+    @torch.no_grad()
+    def learn(self, latents: Tensor, labels: Tensor, context: Context) -> dict[str, Tensor | float]:
+        """Keep latents (N, D); behind the last step of an epoch, fit. What they cost under the last fit."""
+        if context.step == 0:
+            self._seen = []
+        loss = self.negative_log_likelihood(latents, labels).mean()
+        rows = torch.cat([latents, labels[:, None].to(latents.dtype)], 1)
+        if context.world_size > 1:
+            whole = rows.new_zeros(context.world_size, *rows.shape)
+            whole[context.rank] = rows
+            rows = context.sum_over_workers([whole])[0].flatten(0, 1)
+        self._seen.append((rows[:, :-1].cpu(), rows[:, -1].long().cpu()))
+        if context.step == max(1, context.steps_per_epoch) - 1:
+            self._fit()
+        return {"loss": loss}
+
+    def _fit(self) -> None:
+        from sklearn.mixture import GaussianMixture
+
+        latents, labels = (torch.cat(parts) for parts in zip(*self._seen, strict=True))
+        for label in labels.unique().tolist():
+            points = latents[labels == label].double().numpy()
+            if len(points) < max(2, self.num_components):
+                continue
+            mixture = GaussianMixture(self.num_components, covariance_type="tied", reg_covar=1e-3, random_state=0)
+            mixture.fit(points)
+            factor = torch.linalg.cholesky(torch.as_tensor(mixture.covariances_))
+            self.weights[label] = torch.as_tensor(mixture.weights_)
+            self.means[label] = torch.as_tensor(mixture.means_)
+            self.factor[label] = factor
+            self.precision[label] = torch.linalg.inv(factor)
+
+    def negative_log_likelihood(self, latents: Tensor, labels: Tensor) -> Tensor:
+        """Nats (N,) for one number of each latent (N, D)."""
+        offsets = latents[:, None] - self.means[labels]
+        scaled = torch.einsum("nde,nce->ncd", self.precision[labels], offsets)
+        log_norm = self.precision.diagonal(dim1=1, dim2=2).log().sum(1)[labels]
+        log_densities = log_norm[:, None] - (scaled.square() + math.log(2 * math.pi)).sum(2) / 2
+        return -torch.logsumexp(self.weights[labels].log() + log_densities, 1) / latents.shape[1]
+
+    def place(self, normal: Tensor, choices: Tensor, labels: Tensor) -> Tensor:
+        """Latents (N, D) of standard normal numbers (N, D); `choices` (N,) in (0, 1) pick the component."""
+        edges = self.weights.cumsum(1)[labels]
+        component = (choices[:, None] > edges).sum(1).clamp(max=self.num_components - 1)
+        return self.means[labels, component] + (self.factor[labels] @ normal.unsqueeze(2)).squeeze(2)

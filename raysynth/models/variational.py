@@ -21,6 +21,8 @@ class VariationalFamily(AutoencodingFamily):
          "Mean over images of KL(q(z|x) || N(0, I)): what a latent says of its image. Near 0 it says nothing."),
     )  # fmt: skip
 
+    draws_latents = True
+
     class Config(AutoencodingFamily.Config):
         """Adds the divergence's options."""
 

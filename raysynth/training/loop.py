@@ -58,7 +58,8 @@ def run_epochs(
         started = time.perf_counter()
 
         # 2. Enter a phase, if one begins or goes on here.
-        phase, phase_begins = phase_at(model.phases(num_epochs), epoch)
+        phases = model.phases(num_epochs)
+        phase, phase_begins = phase_at(phases, epoch)
         if epoch in (first_epoch, phase_begins):
             model.start_phase(phase)
 
@@ -80,6 +81,8 @@ def run_epochs(
 
         # 6. One row for all workers; the scores are rank 0's, whose row is the one that is kept.
         row: Row = {"epoch": float(epoch), **context.mean_over_workers(metrics)}
+        if len(phases) > 1:
+            row["phase"] = float(phases.index(phase) + 1)
         row["images_per_s"] = batches.num_steps * batches.batch_size / train_s
         if score and context.rank == 0:
             row |= score(epoch)

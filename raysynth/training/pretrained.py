@@ -10,7 +10,29 @@ from raysynth.data.contact import Contact, FindCopies, provenance_contact
 from raysynth.data.dataset import Dataset
 from raysynth.data.provenance import Provenance, inherit
 from raysynth.errors import UserError
+from raysynth.models.context import Context
+from raysynth.models.family import Family
+from raysynth.training.checkpoints import load_newest_checkpoint, restore
 from raysynth.training.run_folder import RunFolder
+
+
+def load_pretrained(run: str, context: Context) -> Family:
+    """The family of a run (or of a sweep's best run) with its newest weights, nothing of it learning.
+
+    Raises UserError when none is named, or it has no checkpoint.
+    """
+    from raysynth.training.worker import build_family
+
+    if not run:
+        raise UserError("--set pretrained: missing; name the folder of a trained run, e.g. --set pretrained=runs/NAME")
+    folder = RunFolder.open(run, "--set pretrained")
+    state = load_newest_checkpoint(folder.checkpoints)
+    if state is None:
+        raise UserError(f"--set pretrained={run}: no checkpoint yet; finish it with `raysynth train --resume {run}`")
+    settings = folder.settings()
+    family = build_family(settings, Context(seed=settings["config"]["seed"], device=context.device))
+    restore(family, state, folder.checkpoints)
+    return family
 
 
 def inherited_provenance(config: Mapping[str, Any]) -> Provenance:

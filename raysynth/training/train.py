@@ -62,7 +62,7 @@ def train(
         if run.status()["state"] == "finished":
             raise UserError(f"--resume {resume}: has finished all its {settings['epochs']} epochs; start a new run")
         dataset = load_dataset(settings["data"]["path"])
-        check_fits(settings["family"], settings["config"], dataset, max(1, workers))
+        check_fits(settings["family"], settings["config"], dataset, max(1, workers), epochs=settings["epochs"], say=say)
     else:
         if family is None:
             raise UserError("FAMILY: missing; name one, e.g. `raysynth train wcgan_gp`")
@@ -96,7 +96,7 @@ def plan_run(
     config = build_config(family_class.Config, overrides, origin="--set").model_dump()
     dataset = load_dataset(data) if data is not None else default_dataset(say)
     warn_of_leakage(dataset, say)
-    check_fits(family, config, dataset, max(1, workers))
+    check_fits(family, config, dataset, max(1, workers), epochs=epochs, say=say)
     contact = check_pretrained(config, dataset, allow_leakage=allow_leakage, say=say)
     return {"family": family, "epochs": epochs, "config": config, "dataset": dataset, "contact": contact}
 
@@ -107,10 +107,13 @@ def warn_of_leakage(dataset: Dataset, say: Say) -> None:
         say(f"warning: leaky split: {dataset.leakage.detail}; frechet and every score on it flatter")
 
 
-def check_fits(family: str, config: dict[str, Any], dataset: Dataset, world_size: int) -> None:
-    """Build the networks and one batch's plan once, so that a bad combination is refused here.
+def check_fits(
+    family: str, config: dict[str, Any], dataset: Dataset, world_size: int, *, epochs: int, say: Say = print
+) -> None:
+    """Build the networks and one batch's plan once, so that a bad combination is refused here, and say what they note.
 
-    Raises UserError when the family cannot take these images, or the batch does not fit the split or the workers.
+    Raises UserError when the family cannot take these images or epochs, or the batch does not fit the split or the
+    workers.
     """
     import numpy as np
 
@@ -127,7 +130,10 @@ def check_fits(family: str, config: dict[str, Any], dataset: Dataset, world_size
     Batches(
         np.zeros((num_images, 1), np.uint8), np.zeros(num_images), batch_size=family_config.batch_size, context=context
     )
-    family_class(family_config, shape=dataset.shape, num_classes=len(dataset.classes), context=context)
+    model = family_class(family_config, shape=dataset.shape, num_classes=len(dataset.classes), context=context)
+    model.phases(epochs)
+    for note in model.notes():
+        say(note)
 
 
 def create_run(

@@ -89,7 +89,7 @@ def _plan(
     configs = {trial.name: {**search.fixed, **trial.parameters} for trial in name_trials(search)}
     warn_of_leakage(dataset, say)
     for config in configs.values():
-        check_fits(search.family, config, dataset, workers_per_trial)
+        check_fits(search.family, config, dataset, workers_per_trial, epochs=search.epochs, say=lambda line: None)
     contacts = {
         pretrained: check_pretrained({"pretrained": pretrained}, dataset, allow_leakage=allow_leakage, say=say)
         for pretrained in dict.fromkeys(config.get("pretrained") for config in configs.values())

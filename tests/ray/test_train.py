@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from pretrained_runs import pretrained_overrides
 
 from raysynth.config import build_config
 from raysynth.data.dataset import Dataset
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("ray_cluster")
 # Steps are few and rates low, so that differences of rounding cannot grow; no dropout, whose masks are a worker's own.
 CONFIG = {
     "batch_size": 8,
-    "width": 4,
+    "width": 8,
     "latent_dim": 4,
     "n_critic": 1,
     "critic": "batchnorm",
@@ -86,6 +87,7 @@ def create(name: str, dataset: Dataset, path: Path) -> Path:
     config_class = get_family(name).Config
     wanted = CONFIG | {"learning_rate": 1e-4}
     overrides = {key: value for key, value in wanted.items() if key in config_class.model_fields}
+    overrides |= pretrained_overrides(name, dataset.shape, len(dataset.classes))
     config = build_config(config_class, overrides, origin="test").model_dump()
     return RunFolder.create(path, family=name, dataset=dataset, num_epochs=2, config=config).path
 

@@ -7,6 +7,7 @@ from itertools import product
 
 import pytest
 import torch
+from pretrained_runs import pretrained_overrides
 from torch import Tensor
 
 from raysynth.config import build_config
@@ -17,7 +18,7 @@ from raysynth.models.critic_figures import GRADIENT
 from raysynth.models.family import Family
 from raysynth.models.registry import family_names, get_family
 
-NARROW = {"width": 4, "latent_dim": 8, "n_critic": 1}
+NARROW = {"width": 8, "latent_dim": 8, "n_critic": 1}
 ADVERSARIAL = [name for name in family_names() if issubclass(get_family(name), AdversarialFamily)]
 
 
@@ -29,9 +30,11 @@ def shape_of(name: str, *, channels: int = 1, side: int = 16) -> tuple[int, ...]
 
 def build(name: str, shape: tuple[int, ...] | None = None, seed: int = 0, **overrides: object) -> Family:
     family = get_family(name)
-    narrow = {key: value for key, value in NARROW.items() if key in family.Config.model_fields}
+    narrow: dict[str, object] = {key: value for key, value in NARROW.items() if key in family.Config.model_fields}
+    shape = shape or shape_of(name)
+    narrow |= pretrained_overrides(name, shape)
     config = build_config(family.Config, {**narrow, **overrides}, origin="test")
-    return family(config, shape=shape or shape_of(name), num_classes=3, context=Context(seed=seed))
+    return family(config, shape=shape, num_classes=3, context=Context(seed=seed))
 
 
 def batch(family: Family, num_images: int = 6) -> tuple[Tensor, Tensor]:

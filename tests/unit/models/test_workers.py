@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed as distributed
+from pretrained_runs import pretrained_overrides
 from torch import Tensor
 
 from raysynth.config import build_config
@@ -56,10 +57,11 @@ def learn(case: str, rank: int | None) -> dict[str, Tensor]:
     family_class = get_family(name)
     # No dropout: masks are a worker's own. A slow critic: Adam's first step is as long where a gradient is nothing but
     # rounding, and the generator's gradient goes through the critic after that step.
-    wanted = {"width": 4, "latent_dim": 4, "n_critic": 1, "critic": "batchnorm", "critic_learning_rate": 1e-6}
+    wanted = {"width": 8, "latent_dim": 4, "n_critic": 1, "critic": "batchnorm", "critic_learning_rate": 1e-6}
     overrides = {key: value for key, value in wanted.items() if key in family_class.Config.model_fields} | options
     context = Context() if rank is None else Context(rank=rank, world_size=2)
     shape = SHAPES[family_class.num_dims]
+    overrides |= pretrained_overrides(name, shape, 4)
     family: Any = family_class(
         build_config(family_class.Config, overrides, origin="test"), shape=shape, num_classes=4, context=context
     )
@@ -96,7 +98,7 @@ def work(rank: int, folder: Path) -> None:
 def of_two(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, dict[str, Tensor]]]:
     """What each of two workers has."""
     folder = tmp_path_factory.mktemp("workers")
-    environment = {**os.environ, "GLOO_SOCKET_IFNAME": "lo"}
+    environment = {**os.environ, "GLOO_SOCKET_IFNAME": "lo", "PYTHONPATH": str(Path(__file__).parents[2])}
     processes = [
         subprocess.Popen(
             [sys.executable, __file__, str(rank), str(folder)], env=environment, stderr=subprocess.PIPE, text=True

@@ -1,0 +1,192 @@
+"""Latent flow: a learnt distribution of the latents of an autoencoder that has been trained before."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from raysynth.errors import UserError
+from raysynth.models.autoencoding import AutoencodingFamily
+from raysynth.models.context import Context, seeded_normal
+from raysynth.models.ema import MovingAverage
+from raysynth.models.family import Family, Metrics
+from raysynth.models.flow_matching import embed_times, flow_matching_errors, integrate
+from raysynth.models.priors import ClassMixtures, Standardisation
+from raysynth.models.registry import register
+
+NUM_TIME_FEATURES = 64
+
+
+class VelocityNetwork(nn.Module):
+    """Points (N, D), times (N,) in [0, 1] and labels (N,), `num_classes` standing for none, to velocities (N, D).
+
+    Residual blocks of two dense layers, scaled and shifted by time and label (as in Perez et al. 2018).
+    """
+
+    def __init__(self, *, num_latents: int, num_classes: int, width: int, num_blocks: int) -> None:
+        super().__init__()
+        self.label_embedding = nn.Embedding(num_classes + 1, width)
+        self.time = nn.Sequential(nn.Linear(NUM_TIME_FEATURES, width), nn.SiLU(), nn.Linear(width, width))
+        self.first = nn.Linear(num_latents, width)
+        self.blocks = nn.ModuleList(_DenseBlock(width) for _ in range(num_blocks))
+        self.norm = nn.LayerNorm(width)
+        self.last = nn.Linear(width, num_latents)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
+
+    def forward(self, points: Tensor, times: Tensor, labels: Tensor) -> Tensor:
+        conditions = self.time(embed_times(times, NUM_TIME_FEATURES)) + self.label_embedding(labels)
+        features = self.first(points)
+        for block in self.blocks:
+            features = block(features, conditions)
+        velocities: Tensor = self.last(self.norm(features))
+        return velocities
+
+
+class _DenseBlock(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width, elementwise_affine=False)
+        self.modulation = nn.Linear(width, 2 * width)
+        self.layers = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
+        nn.init.zeros_(self.modulation.weight)
+        nn.init.zeros_(self.modulation.bias)
+
+    def forward(self, features: Tensor, conditions: Tensor) -> Tensor:
+        scale, shift = self.modulation(nn.functional.silu(conditions)).chunk(2, 1)
+        out: Tensor = features + self.layers(self.norm(features) * (1 + scale) + shift)
+        return out
+
+
+@register
+class LatentFlow(Family):
+    """What decodes to an image lies in a small part of the latents, which N(0, I) hardly meets. Here a distribution of
+    each class's latents is learnt, the autoencoder of the run `pretrained` being left as it is: by flow matching with
+    classifier-free guidance, or as a mixture of Gaussians (one component: a Gaussian).
+    """
+
+    summary = "learnt latents for a trained autoencoder (--set pretrained=RUN): flow with guidance, or Gaussians"
+    metrics = (*Family.metrics, "loss", "validation_loss")
+    curves = (
+        ("loss", "What the prior minimises", ["loss", "validation_loss"],
+         "Of a flow the squared error of its velocity, of Gaussians the negative log-likelihood, each for one latent "
+         "number. The validation's rising while the training's falls: latents are learnt by heart."),
+    )  # fmt: skip
+
+    class Config(Family.Config):
+        """The options of a prior."""
+
+        batch_size: int = Field(default=128, gt=0, description="images in a step, over all workers")
+        pretrained: str = Field(default="", description="run folder of a trained autoencoder, e.g. of cvae")
+        prior: Literal["flow", "mixture"] = Field(default="flow", description="what the distribution is made of")
+        components: int = Field(default=4, gt=0, description="Gaussians of each class's mixture; 1: a Gaussian")
+        guidance: float = Field(default=2.0, ge=0, description="of samples of a flow; 1: none, more: more typical")
+        num_steps: int = Field(default=20, gt=0, description="steps of a flow from noise to a latent")
+        width: int = Field(default=512, gt=0, description="features of the velocity network")
+        num_blocks: int = Field(default=4, gt=0, description="residual blocks of the velocity network")
+        label_drop: float = Field(default=0.1, ge=0, le=1, description="share of labels that a flow is not told")
+        learning_rate: float = Field(default=1e-3, gt=0, description="AdamW's, which falls to 0 by a straight line")
+        weight_decay: float = Field(default=0.01, ge=0, description="AdamW's")
+        ema_decay: float = Field(default=0.999, ge=0, lt=1, description="of the velocity network's average, per step")
+
+    config: Config
+
+    def __init__(self, config: Config, *, shape: tuple[int, ...], num_classes: int, context: Context) -> None:
+        super().__init__(config, shape=shape, num_classes=num_classes, context=context)
+        self.autoencoder = trained_autoencoder(config.pretrained, self, context)
+        num_latents = self.num_latents = self.autoencoder.num_latents
+        self.standardisation = Standardisation(num_latents).to(context.device)
+        self.mixtures = ClassMixtures(num_classes, num_latents, config.components).to(context.device)
+        torch.manual_seed(context.seed)  # the same initial weights on every worker
+        self.network = VelocityNetwork(
+            num_latents=num_latents, num_classes=num_classes, width=config.width, num_blocks=config.num_blocks
+        ).to(context.device)
+        self.optimizer = torch.optim.AdamW(
+            self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
+        )
+        self.average = MovingAverage(self.network, config.ema_decay)
+
+    def train_step(self, images: Tensor, labels: Tensor) -> Metrics:
+        # 1. A latent of each image, with the noise that the decoder has learnt to bear.
+        mean, log_variance = self.autoencoder.encode(images, labels)
+        latents = mean
+        if self.autoencoder.draws_latents:
+            latents = mean + self.context.normal("latents", *mean.shape) * (log_variance / 2).exp()
+
+        # 2. In units of their spread.
+        self.standardisation.follow(latents, self.context)
+        latents = self.standardisation.standardise(latents)
+
+        # 3. Closed form, or a step of the flow.
+        if self.config.prior == "mixture":
+            return self.mixtures.learn(latents, labels, self.context)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config.learning_rate * (1 - self.context.progress)
+        loss = self._flow_errors(self.network, latents, labels, "train", self.config.label_drop).mean()
+        self.context.step_optimizer(loss, self.optimizer)
+        self.average.update(self.network)
+        return {"loss": loss.detach()}
+
+    @torch.no_grad()
+    def validate(self, images: Tensor, labels: Tensor) -> Metrics:
+        latents = self.standardisation.standardise(self.autoencoder.encode(images, labels)[0])
+        if self.config.prior == "mixture":
+            return {"validation_loss": self.mixtures.negative_log_likelihood(latents, labels).mean()}
+        return {"validation_loss": self._flow_errors(self.average.network, latents, labels, "validation", 0.0).mean()}
+
+    def _flow_errors(self, network: nn.Module, latents: Tensor, labels: Tensor, name: str, label_drop: float) -> Tensor:
+        return flow_matching_errors(
+            network, latents, labels, self.context, name=name, label_drop=label_drop, unlabelled=self.num_classes
+        )
+
+    @torch.no_grad()
+    def sample(self, labels: Tensor, seeds: Tensor) -> Tensor:
+        config, device = self.config, self.context.device
+        labels = labels.to(device)
+        noise, choice = seeded_normal(seeds, self.num_latents + 1).to(device).split([self.num_latents, 1], 1)
+        if config.prior == "mixture":
+            latents = self.mixtures.place(noise, torch.special.ndtr(choice[:, 0]), labels)
+        else:
+            latents = integrate(
+                self.average.network, noise, labels,
+                num_steps=config.num_steps, guidance=config.guidance, unlabelled=self.num_classes,
+            )  # fmt: skip
+        return self.autoencoder.decode(self.standardisation.restore(latents), labels)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "standardisation": self.standardisation.state_dict(),
+            "mixtures": self.mixtures.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.network.load_state_dict(state["network"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.standardisation.load_state_dict(state["standardisation"])
+        self.mixtures.load_state_dict(state["mixtures"])
+
+
+def trained_autoencoder(run: str, family: Family, context: Context) -> AutoencodingFamily:
+    """The autoencoder of a run, as it was trained, for the images of `family`.
+
+    Raises UserError when there is none, it is none, or its images are of another shape or other classes.
+    """
+    from raysynth.training.pretrained import load_pretrained
+
+    autoencoder = load_pretrained(run, context)
+    if not isinstance(autoencoder, AutoencodingFamily):
+        raise UserError(f"--set pretrained={run}: a run of {autoencoder.name}; want an autoencoder, e.g. of cvae")
+    for what, of_run, wanted in (
+        ("images of", tuple(autoencoder.shape), tuple(family.shape)),
+        ("number of classes", autoencoder.num_classes, family.num_classes),
+    ):
+        if of_run != wanted:
+            raise UserError(f"--set pretrained={run}: its {what} {of_run} is not {wanted}; train it on the same --data")
+    return autoencoder
