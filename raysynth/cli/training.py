@@ -104,6 +104,10 @@ def generate_verb(
     ),
     seed: int = typer.Option(0, help="Seed of the images."),
     workers: int = typer.Option(0, help="Ray tasks that draw; 0 is in-process."),
+    keep: str | None = typer.Option(
+        None, help="agreeing: keep images whose label a classifier of the real train images confirms. Default: all."
+    ),
+    confidence: float = typer.Option(0.5, help="Probability of its label above which an image is kept."),
     json_: bool = typer.Option(False, "--json", help=JSON_HELP),
 ) -> None:
     """Draw a synthetic data set from a run or a sweep."""
@@ -116,6 +120,8 @@ def generate_verb(
         like=like,
         seed=seed,
         workers=workers,
+        keep=keep,
+        confidence=confidence,
         say=say_to_stderr if json_ else say,
     )
     if json_:

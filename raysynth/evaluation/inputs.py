@@ -71,7 +71,7 @@ def load_inputs(
             )
     for dataset in datasets:
         _check_fit(dataset, real_set)
-    names = unique_names((dataset.name for dataset in datasets), taken=(REAL,))
+    names = unique_names((_shown_name(dataset) for dataset in datasets), taken=(REAL,))
     contacts = [find_contact(dataset, real_set) for dataset in datasets]
     for dataset, contact in zip(datasets, contacts, strict=True):
         if contact.status == "touches" and not allow_leakage:
@@ -83,6 +83,12 @@ def load_inputs(
         SyntheticSet(name, dataset, contact, worst(real_set.leakage.status, contact.status))
         for name, dataset, contact in zip(names, datasets, contacts, strict=True)
     ]
+
+
+def _shown_name(dataset: Dataset) -> str:
+    """Its name, marked where its images were chosen by a classifier of the real ones: that is distillation."""
+    chosen = (dataset.provenance or {}).get("keep")
+    return f"{dataset.name} ({chosen} only)" if chosen else dataset.name
 
 
 def _check_fit(dataset: Dataset, real: Dataset) -> None:

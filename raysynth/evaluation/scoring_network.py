@@ -5,33 +5,21 @@ No training loss uses it and no sample is filtered by it, so no family can learn
 
 from __future__ import annotations
 
-import functools
-import inspect
-import pickle
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from raysynth.config import hash_content
 from raysynth.data.batches import in_order
 from raysynth.data.dataset import Dataset
 from raysynth.errors import UserError
-from raysynth.evaluation import fit
 from raysynth.evaluation.diversity import Diversity
-from raysynth.evaluation.fit import (
-    fit_classifier,
-    limited_threads,
-    load_network,
-    save_classifier,
-    scoring_batch_size,
-)
+from raysynth.evaluation.fit import load_network, scoring_batch_size
 from raysynth.evaluation.frechet import MAX_FEATURES, joint_frechet
+from raysynth.evaluation.kept_classifier import ensure_classifier
 from raysynth.files import replacing
-from raysynth.models import augment, blocks, classifier
-from raysynth.models.classifier import Classifier, ClassifierNetwork
+from raysynth.models.classifier import ClassifierNetwork
 
 # Small and short on purpose: it is trained before every first search on a data set.
 RECIPE = {"widths": [16, 32, 48, MAX_FEATURES], "num_steps": 300, "batch_size": 64, "seed": 20_000}
@@ -70,60 +58,14 @@ def ensure_scoring_network(
     It is kept in `fallback_folder` where DIR cannot be written to, and where DIR is in a bucket: then the file is a
     copy in `run_folder`, which all workers of a run see. Raises UserError when the data set has no train images.
     """
-    network = _find_or_train(dataset, fallback_folder, threads, say)
+    network = ensure_classifier(
+        dataset, RECIPE, purpose="scoring network", fallback_folder=fallback_folder, threads=threads, say=say
+    )
     if run_folder is None or isinstance(dataset.path, Path):
         return network
     with replacing(run_folder / "scoring.pt") as file:
         file.write(network.read_bytes())
     return run_folder / "scoring.pt"
-
-
-def _find_or_train(
-    dataset: Dataset, fallback_folder: Path | None, threads: int | None, say: Callable[[str], None]
-) -> Path:
-    name = f"{dataset.fingerprint}-{hash_content([RECIPE, _code()])}.pt"
-    folders = [dataset.path / "scoring"] if isinstance(dataset.path, Path) else []
-    folders += [fallback_folder] if fallback_folder else []
-    for folder in folders:
-        if (folder / name).is_file():
-            try:
-                load_network(folder / name)
-                return folder / name
-            except (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError) as error:
-                say(f"{folder / name} cannot be read ({type(error).__name__}): training it again")
-
-    images, labels = dataset.pixels("train")
-    if not len(images):
-        raise UserError(f"--data {dataset.path}: no images in the split train; import the images again")
-    started = time.perf_counter()
-    batch_size = min(int(str(RECIPE["batch_size"])), len(images))
-    with limited_threads(threads):
-        fitted = fit_classifier(
-            images,
-            labels,
-            config=Classifier.Config(**{**RECIPE, "batch_size": batch_size}),  # type: ignore[arg-type]
-            num_classes=len(dataset.classes),
-            validation=dataset.pixels("validation"),
-        )
-    problem: OSError | None = None
-    for folder in folders:
-        try:
-            save_classifier(folder / name, fitted.model, dataset.classes)
-        except OSError as error:  # a read-only data set is fine as long as there is another place
-            problem = error
-            continue
-        accuracy = fitted.validation_accuracy
-        judged = "" if accuracy is None else f" (validation accuracy {accuracy:.3f})"
-        say(f"scoring network trained in {time.perf_counter() - started:.0f} s{judged}: {folder / name}")
-        return folder / name
-    reason = problem or "a bucket"
-    raise UserError(f"--data {dataset.path}: the scoring network cannot be written there ({reason}); copy the data set")
-
-
-@functools.cache
-def _code() -> list[str]:
-    """The text of what trains the network: a change of it is another network, whose distances are not comparable."""
-    return [inspect.getsource(module) for module in (classifier, augment, blocks, fit)]
 
 
 def load_scoring_network(path: Path, device: str = "cpu") -> ScoringNetwork:

@@ -54,7 +54,7 @@ class UNet(nn.Module):
                 self.up.append(_Double(before))
         self.norm = nn.GroupNorm(NUM_GROUPS, before)
         self.to_image = nn.Conv2d(before, 4 * shape[0], 3, 1, 1)
-        nn.init.zeros_(self.to_image.weight)
+        nn.init.normal_(self.to_image.weight, 0.0, 0.1 / (9 * before) ** 0.5)  # hardly anything at first
 
     def forward(self, images: Tensor, times: Tensor, labels: Tensor) -> Tensor:
         conditions = F.silu(self.time(embed_times(times, NUM_TIME_FEATURES)) + self.label_embedding(labels))
@@ -83,8 +83,7 @@ class _Block(nn.Module):
         self.norm2 = nn.GroupNorm(NUM_GROUPS, after, affine=False)
         self.conv2 = nn.Conv2d(after, after, 3, 1, 1)
         self.shortcut = nn.Conv2d(before, after, 1) if before != after else nn.Identity()
-        for parameter in (self.conv2.weight, self.modulation.weight, self.modulation.bias):
-            nn.init.zeros_(parameter)
+        nn.init.zeros_(self.conv2.weight)
 
     def forward(self, features: Tensor, conditions: Tensor) -> Tensor:
         hidden = self.norm2(self.conv1(F.silu(self.norm1(features))))

@@ -16,10 +16,13 @@ from raysynth.data.locations import Location, locate
 from raysynth.data.provenance import write_hashes
 from raysynth.errors import UserError
 from raysynth.models.context import Context, hash_seed
+from raysynth.training.agreement import draw_agreeing, ensure_agreement_classifier
 from raysynth.training.checkpoints import load_newest_checkpoint, restore
 from raysynth.training.run_folder import RunFolder
 from raysynth.training.worker import CHUNK_SIZE, build_family, sample_uint8
 from raysynth.tuning.sweep_folder import SweepFolder
+
+DEFAULT_CONFIDENCE = 0.5  # of an image that is kept
 
 Say = Callable[[str], None]
 
@@ -32,13 +35,17 @@ def generate(
     like: Location | str | None = None,
     seed: int = 0,
     workers: int = 0,
+    keep: str | None = None,
+    confidence: float = DEFAULT_CONFIDENCE,
     say: Say = print,
 ) -> Dataset:
     """Draw images from a run (or a sweep's best run) and write them as a data set whose rows are all `train`.
 
     As many of each class as the training data have, or `per_class` of each, or the train counts of the data set
     `like`. Image i of a class has the same bytes for any number of workers: its own seed, chunks of one size, one
-    thread. `workers`: Ray tasks; 0 is in-process. Raises UserError before anything is drawn.
+    thread. `workers`: Ray tasks; 0 is in-process. With `keep` "agreeing" only images are kept to which a classifier of
+    the real train images gives their label with a probability above `confidence`; the set says so, and how many it
+    were. Raises UserError before anything is drawn.
     """
     refuse_existing(out)
     source, sweep = find_run(run)
@@ -51,11 +58,30 @@ def generate(
     if state is None:
         raise UserError(f"RUN {source.path}: has no checkpoint yet; go on with `raysynth train --resume {source.path}`")
 
-    labels = np.repeat(np.arange(len(classes)), counts)
-    numbers = np.concatenate([np.arange(count) for count in counts])
-    seeds = np.array([hash_seed(seed, int(c), int(i)) for c, i in zip(labels, numbers, strict=True)], dtype=np.int64)
-    say(f"drawing {len(labels)} images from {source.path}")
-    images = sample_sharded(source.path, labels, seeds, workers=workers)
+    if keep not in (None, "agreeing"):
+        raise UserError(f"--keep {keep}: want agreeing, or leave it out to keep all")
+    if not 0 <= confidence < 1:
+        raise UserError(f"--confidence {confidence}: want at least 0 and less than 1")
+
+    def seed_of(label: int, number: int) -> int:
+        return hash_seed(seed, label, number)
+
+    draw = partial(sample_sharded, source.path, workers=workers)
+    chosen: dict[str, Any] = {}
+    if keep:
+        classifier = ensure_agreement_classifier(settings, say)
+        say(f"drawing {sum(counts)} images that agree from {source.path}")
+        images, labels, numbers, shares = draw_agreeing(
+            draw, seed_of, counts, classes, classifier, confidence=confidence
+        )
+        say("kept: " + ", ".join(f"{share:.0%} of {name}" for name, share in shares.items()))
+        chosen = {"keep": keep, "confidence": confidence, "kept_shares": shares}
+    else:
+        labels = np.repeat(np.arange(len(classes)), counts)
+        numbers = np.concatenate([np.arange(count) for count in counts])
+        say(f"drawing {len(labels)} images from {source.path}")
+        images = draw(labels, np.array([seed_of(int(c), int(i)) for c, i in zip(labels, numbers, strict=True)]))
+    seeds = np.array([seed_of(int(c), int(i)) for c, i in zip(labels, numbers, strict=True)], dtype=np.int64)
     seen = source.provenance()
     return write_dataset(
         out,
@@ -84,6 +110,7 @@ def generate(
             "training_leakage": source.leakage(),
             "trained_on": list(seen.entries),
             "generate_seed": seed,
+            **chosen,
         },
         extra_files=partial(write_hashes, seen.hashes),
     )

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from raysynth.errors import UserError
-from raysynth.evaluation import scoring_network
+from raysynth.evaluation import kept_classifier
 from raysynth.evaluation.scoring_network import FrechetScorer, ensure_scoring_network, load_scoring_network
 
 
@@ -39,7 +39,7 @@ def test_the_network_is_trained_once_and_kept_beside_the_data(dataset):
 
 def test_other_code_trains_its_own_network(dataset, monkeypatch):
     path = ensure_scoring_network(dataset)
-    monkeypatch.setattr(scoring_network, "_code", lambda: ["another version"])
+    monkeypatch.setattr(kept_classifier, "_code", lambda: ["another version"])
     other = ensure_scoring_network(dataset)
     assert other != path
     assert path.exists()
