@@ -35,15 +35,17 @@ def train(
     workers: int | None = None,
     out: Path | str = "runs",
     resume: Path | str | None = None,
+    exclude: Location | str | None = None,
     dry_run: bool = False,
     allow_leakage: bool = False,
     say: Say = print,
 ) -> Path:
     """Train a family and return its run folder.
 
-    `workers`: 0 is in-process; the default is the number of GPUs. `overrides` are config keys (`--set`). With
-    `resume`, goes on with that run as it was configured. A pre-trained run that has seen validation or test images is
-    refused or, with `allow_leakage`, marked in all that rests on it. Raises UserError before anything starts, and
+    `workers`: 0 is in-process; the default is the number of GPUs. `overrides` are config keys (`--set`). Images that
+    have a copy among the validation or test images of the data set `exclude` are left out. With `resume`, goes on with
+    that run as it was configured. A pre-trained run that has seen validation or test images is refused or, with
+    `allow_leakage`, marked in all that rests on it. Raises UserError before anything starts, and
     TrainingStopped when the training cannot go on, and Interrupted on Ctrl-C.
     """
     if family is not None:
@@ -56,7 +58,12 @@ def train(
             raise UserError(
                 f"--resume {resume}: is a run of {settings['family']}, not of {family}; leave the family out"
             )
-        for option, value in (("--data", data), ("--epochs", epochs), ("--set", next(iter(overrides or {}), None))):
+        for option, value in (
+            ("--data", data),
+            ("--epochs", epochs),
+            ("--set", next(iter(overrides or {}), None)),
+            ("--exclude", exclude),
+        ):
             if value is not None:
                 raise UserError(f"{option} {value}: a resumed run keeps its own; leave it out, or start a new run")
         if run.status()["state"] == "finished":
@@ -70,6 +77,12 @@ def train(
         epochs = DEFAULT_EPOCHS if epochs is None else epochs
         settings = plan_run(family, data, epochs, overrides or {}, workers, say, allow_leakage=allow_leakage)
         run = RunFolder(name_folder(Path(out), family))
+        target = load_dataset(exclude, "--exclude") if exclude is not None else None
+        if target is not None and not dry_run:
+            from raysynth.data.exclusion import exclude_copies
+
+            settings["dataset"] = exclude_copies(settings["dataset"], target, run.path / "data", say=say)
+            check_fits(family, settings["config"], settings["dataset"], max(1, workers), epochs=epochs, say=_quietly)
     say(describe(settings, run, workers))
     if dry_run:
         return run.path
@@ -77,6 +90,10 @@ def train(
         create_run(run.path, settings, say=say)
     execute(run, workers, say)
     return run.path
+
+
+def _quietly(line: str) -> None:
+    """Say nothing: it was said before."""
 
 
 def plan_run(
