@@ -1,0 +1,76 @@
+"""Flow matching against closed forms."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from raysynth.models.context import Context
+from raysynth.models.flow_matching import embed_times, flow_matching_errors, integrate
+
+
+def exact_velocity(mean: float, deviation: float):
+    """The velocity of the lines from N(0, 1) to N(mean, deviation^2): linear in the point."""
+
+    def velocity(points, times, labels):
+        t = times.view(-1, 1)
+        variance = (1 - t) ** 2 + t**2 * deviation**2
+        slope = (t * deviation**2 - (1 - t)) / variance
+        return mean + slope * (points - t * mean)
+
+    return velocity
+
+
+def test_the_exact_velocity_carries_noise_to_the_data():
+    noise = torch.randn(20_000, 1, generator=torch.Generator().manual_seed(0))
+    data = integrate(exact_velocity(3.0, 0.5), noise, torch.zeros(len(noise)), num_steps=40, guidance=1, unlabelled=1)
+    assert data.mean().item() == pytest.approx(3.0, abs=0.02)
+    assert data.std().item() == pytest.approx(0.5, rel=0.02)
+    assert torch.allclose(data, 3 + 0.5 * noise, atol=0.02)  # between Gaussians the way keeps the order
+
+
+def test_the_exact_velocity_has_the_least_error():
+    generator = torch.Generator().manual_seed(0)
+    data = 3 + 0.5 * torch.randn(20_000, 1, generator=generator)
+    labels = torch.zeros(len(data), dtype=torch.long)
+
+    def error(mean, deviation):
+        velocity = exact_velocity(mean, deviation)
+        return flow_matching_errors(
+            velocity, data, labels, Context(), name="test", label_drop=0, unlabelled=1
+        ).mean().item()  # fmt: skip
+
+    best = error(3.0, 0.5)
+    assert all(error(*other) > best for other in ((2.8, 0.5), (3.2, 0.5), (3.0, 0.4), (3.0, 0.6)))
+
+
+def test_guidance_goes_further_from_what_has_no_label():
+    def velocity(points, times, labels):
+        return torch.where(labels[:, None] == 1, 0.0, 1.0).expand_as(points)
+
+    noise, labels = torch.zeros(2, 3), torch.zeros(2, dtype=torch.long)
+    for guidance in (0.0, 1.0, 2.5):
+        data = integrate(velocity, noise, labels, num_steps=4, guidance=guidance, unlabelled=1)
+        assert torch.allclose(data, torch.full((2, 3), guidance))
+
+
+def test_labels_are_dropped_as_often_as_asked():
+    seen = []
+
+    def velocity(points, times, labels):
+        seen.append(labels)
+        assert (times > 0).all()
+        assert (times < 1).all()
+        return points
+
+    labels = torch.arange(10_000) % 3
+    flow_matching_errors(velocity, torch.zeros(10_000, 2), labels, Context(), name="x", label_drop=0.2, unlabelled=3)
+    assert (seen[0] == 3).float().mean().item() == pytest.approx(0.2, abs=0.02)
+    assert ((seen[0] == 3) | (seen[0] == labels)).all()
+
+
+def test_times_are_told_apart():
+    embedded = embed_times(torch.linspace(0, 1, 11), 32)
+    assert embedded.shape == (11, 32)
+    distances = torch.cdist(embedded, embedded) + 100 * torch.eye(11)
+    assert distances.min() > 0.5

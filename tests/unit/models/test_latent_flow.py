@@ -1,0 +1,97 @@
+"""Priors for the latents of a trained autoencoder."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from pretrained_runs import pretrained_overrides, pretrained_run
+
+from raysynth.errors import UserError
+from raysynth.models.context import Context
+from raysynth.models.latent_flow import LatentFlow
+
+SHAPE = (1, 16, 16)
+STEPS = 30
+
+
+def build(**options) -> LatentFlow:
+    options = {"batch_size": 64, "width": 32, "num_blocks": 2, **options}
+    config = LatentFlow.Config(**pretrained_overrides("latent_flow", SHAPE), **options)
+    context = Context(num_epochs=10, steps_per_epoch=STEPS)
+    return LatentFlow(config, shape=SHAPE, num_classes=3, context=context)
+
+
+def learn(family: LatentFlow, epochs: int) -> torch.Tensor:
+    """Train on latents that are known: class k about k * 4 - 4 with deviation 0.5. The images are not looked at."""
+    labels = torch.arange(64) % 3
+
+    def encode(images, labels):
+        noise = torch.randn(len(labels), family.num_latents)
+        return (labels[:, None] * 4.0 - 4) + 0.5 * noise, torch.full_like(noise, -12.0)
+
+    family.autoencoder.encode = encode  # type: ignore[method-assign]
+    for epoch in range(1, epochs + 1):
+        for step in range(STEPS):
+            family.context.at(epoch, step)
+            family.train_step(torch.zeros(64, *SHAPE), labels)
+    latents: list[torch.Tensor] = []
+
+    def decode(points, labels):
+        latents.append(points)
+        return torch.zeros(len(points), *SHAPE)
+
+    family.autoencoder.decode = decode  # type: ignore[method-assign]
+    torch.manual_seed(0)
+    family.sample(torch.arange(300) % 3, torch.arange(300))
+    return latents[0]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"prior": "mixture", "components": 1}, {"prior": "mixture", "components": 3}, {"guidance": 1.0}],
+    ids=["gaussian", "mixture", "flow"],
+)
+def test_samples_lie_where_the_latents_of_their_class_do(options):
+    latents = learn(build(learning_rate=3e-3, ema_decay=0.9, **options), 10)
+    for label in range(3):
+        rows = latents[label::3]
+        assert rows.mean().item() == pytest.approx(4 * label - 4, abs=0.3)
+        assert rows.std(0).mean().item() == pytest.approx(0.5, abs=0.2)
+
+
+def test_the_autoencoder_is_left_as_it_is():
+    family = build()
+    before = {name: value.clone() for name, value in family.autoencoder.network.state_dict().items()}
+    family.context.at(1, 0)
+    family.train_step(torch.rand(6, *SHAPE) * 2 - 1, torch.arange(6) % 3)
+    after = family.autoencoder.network.state_dict()
+    assert all(torch.equal(value, before[name]) for name, value in after.items())
+    assert "autoencoder" not in family.state_dict()
+
+
+def test_a_mixture_finds_the_parts_of_a_class():
+    family = build(prior="mixture", components=2)
+    signs = torch.where(torch.arange(64) % 2 == 0, 3.0, -3.0)
+
+    def encode(images, labels):
+        return signs[:, None] + 0.1 * torch.randn(64, family.num_latents), torch.full((64, family.num_latents), -12.0)
+
+    family.autoencoder.encode = encode  # type: ignore[method-assign]
+    for step in range(STEPS):
+        family.context.at(1, step)
+        family.train_step(torch.zeros(64, *SHAPE), torch.zeros(64, dtype=torch.long))
+    means = family.mixtures.means[0].mean(1).sort().values
+    assert means.tolist() == pytest.approx([-1, 1], abs=0.05)  # in units of the spread
+    assert family.mixtures.weights[0].tolist() == pytest.approx([0.5, 0.5], abs=0.05)
+
+
+def test_what_is_no_autoencoder_of_these_images_is_refused():
+    with pytest.raises(UserError, match="--set pretrained: missing"):
+        LatentFlow(LatentFlow.Config(), shape=SHAPE, num_classes=3, context=Context())
+    config = LatentFlow.Config(**pretrained_overrides("latent_flow", SHAPE))
+    with pytest.raises(UserError, match=r"images of \(1, 16, 16\) is not \(1, 32, 32\)"):
+        LatentFlow(config, shape=(1, 32, 32), num_classes=3, context=Context())
+    with pytest.raises(UserError, match="number of classes 3 is not 4"):
+        LatentFlow(config, shape=SHAPE, num_classes=4, context=Context())
+    of_transfer = LatentFlow.Config(pretrained=str(pretrained_run("transfer_cvae", SHAPE, 3)))
+    LatentFlow(of_transfer, shape=SHAPE, num_classes=3, context=Context())  # a denoising VAE is one
