@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from raysynth.models.context import Context
 
 MAX_FULL = 1024  # latent numbers up to which their covariances are kept, and not their variances alone
-RIDGE = 1e-4  # added to a covariance, as a share of its mean variance, so that it has a Cholesky factor
+LEAST = 1e-6  # variance in any direction, as a share of the mean variance: of rounding, some would be negative
 
 
 class ClassGaussians(nn.Module):
@@ -27,15 +27,16 @@ class ClassGaussians(nn.Module):
     def __init__(self, num_classes: int, num_latents: int) -> None:
         super().__init__()
         self.full = num_latents <= MAX_FULL
-        self.register_buffer("weight", torch.zeros(num_classes))
-        self.register_buffer("mean", torch.zeros(num_classes, num_latents))
+        # Sums, in float64: of latents far from 0 the squares are large and their differences small.
+        self.register_buffer("weight", torch.zeros(num_classes, dtype=torch.float64))
+        self.register_buffer("mean", torch.zeros(num_classes, num_latents, dtype=torch.float64))
         second = (num_latents, num_latents) if self.full else (num_latents,)
-        self.register_buffer("square", torch.zeros(num_classes, *second))
+        self.register_buffer("square", torch.zeros(num_classes, *second, dtype=torch.float64))
 
     @torch.no_grad()
     def follow(self, latents: Tensor, labels: Tensor, context: Context) -> None:
         """Take in latents (N, D) of a step: they are forgotten within about an epoch, as the encoder moves on."""
-        latents = latents.float()
+        latents = latents.double()
         kept = 1 - 1 / max(2, context.steps_per_epoch)
         of_class = F.one_hot(labels, len(self.weight)).to(latents.dtype)
         squares = (latents[:, :, None] * latents[:, None]) if self.full else latents.square()
@@ -44,19 +45,18 @@ class ClassGaussians(nn.Module):
             total.mul_(kept).add_(new)
 
     def moments(self) -> tuple[Tensor, Tensor]:
-        """Means (K, D) and lower Cholesky factors (K, D, D), or standard deviations (K, D), of the classes."""
+        """Means (K, D) and factors (K, D, D) of the covariances, or deviations (K, D), of the classes."""
         seen = self.weight > 0
         weight = self.weight.clamp(min=1e-6)
         mean = self.mean / weight[:, None]
         if not self.full:
             variance = (self.square / weight[:, None] - mean.square()).clamp(min=0)
-            return mean, torch.where(seen[:, None], variance.sqrt(), torch.ones_like(mean))
-        covariance = (self.square / weight[:, None, None] - mean[:, :, None] * mean[:, None]).double()
-        identity = torch.eye(mean.shape[1], dtype=torch.float64, device=mean.device)
-        typical = covariance.diagonal(dim1=1, dim2=2).mean(1).clamp(min=1e-6)
-        covariance = covariance + RIDGE * typical[:, None, None] * identity
-        covariance = torch.where(seen[:, None, None], covariance, identity)
-        return mean, torch.linalg.cholesky(covariance).to(mean.dtype)
+            return mean.float(), torch.where(seen[:, None], variance.sqrt(), 1.0).float()
+        covariance = self.square / weight[:, None, None] - mean[:, :, None] * mean[:, None]
+        identity = torch.eye(mean.shape[1], dtype=mean.dtype, device=mean.device)
+        values, vectors = torch.linalg.eigh(torch.where(seen[:, None, None], covariance, identity))
+        values = torch.maximum(values, LEAST * values.mean(1, keepdim=True).clamp(min=1e-12))
+        return mean.float(), (vectors * values.sqrt()[:, None]).float()
 
     def place(self, normal: Tensor, labels: Tensor) -> Tensor:
         """Latents (N, D) of classes `labels` (N,), made of standard normal numbers (N, D)."""

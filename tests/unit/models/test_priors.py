@@ -41,8 +41,17 @@ def test_a_class_that_was_not_seen_is_standard_normal(full):
     prior = ClassGaussians(2, 3)
     prior.follow(torch.randn(8, 3) + 7, torch.zeros(8, dtype=torch.long), Context())
     normal = torch.randn(4, 3)
-    assert torch.allclose(prior.place(normal, torch.ones(4, dtype=torch.long)), normal)
+    assert prior.place(normal, torch.ones(4, dtype=torch.long)).square().sum() == pytest.approx(normal.square().sum())
     assert prior.place(normal, torch.zeros(4, dtype=torch.long)).mean() > 4
+
+
+def test_latents_far_from_zero_that_hardly_differ_have_a_gaussian_too(full):
+    prior = ClassGaussians(1, 4)
+    labels = torch.zeros(32, dtype=torch.long)
+    prior.follow(1000 + 0.01 * torch.randn(32, 4) * torch.tensor([1.0, 1, 1, 0]), labels, Context())
+    drawn = prior.place(torch.randn(500, 4), torch.zeros(500, dtype=torch.long))
+    assert drawn.mean(0) == pytest.approx(torch.full((4,), 1000.0), abs=0.05)
+    assert drawn.std(0)[:3].max() < 0.05
 
 
 def test_old_latents_are_forgotten(full):
