@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from raysynth.models.context import Context
+from raysynth.models.family import Figure
 from raysynth.models.noise import Noise, add_noise
 from raysynth.models.registry import register
 from raysynth.models.stacked import StackedFamily
@@ -71,3 +73,9 @@ class DenoisingVAE(StackedFamily):
         strengths = torch.full((len(images),), strength, device=images.device)
         noised = add_noise(images, self.config.noise, strengths, self.context, "denoise")
         return noised, self.reconstruct(noised, labels)
+
+    @classmethod
+    def figures(cls, run: Path) -> list[Figure]:
+        from raysynth.models.denoising_figures import draw_denoising
+
+        return [*super().figures(run), *draw_denoising(run)]
