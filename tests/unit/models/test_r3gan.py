@@ -173,7 +173,7 @@ def test_fresh_images_differ_within_a_class_and_scores_are_of_order_one(channels
     shape = (channels, 32, 32)
     generator = ResidualGenerator(latent_dim=64, num_classes=4, shape=shape, width=16, num_blocks=1)
     images = generator(torch.randn(64, 64), torch.zeros(64, dtype=torch.long))
-    assert 0.2 < images.std(0).mean() < 0.8  # neither grey nor far outside of what an image may be
+    assert 0.15 < images.std(0).mean() < 0.8  # neither grey nor far outside of what an image may be
     critic = ResidualCritic(num_classes=4, shape=shape, width=16, num_blocks=1)
     scores, logits = critic(images, torch.zeros(64, dtype=torch.long))
     assert 0.01 < scores.std() < 3
