@@ -19,6 +19,7 @@ from raysynth.models.ema import MovingAverage
 from raysynth.models.encoders import ENCODERS, Encoder, EncoderName
 from raysynth.models.family import Curve, Family, Figure, Metrics
 from raysynth.models.feature_matching import FeatureMatching
+from raysynth.models.grids import GridDecoder, GridEncoder
 from raysynth.models.priors import ClassGaussians
 
 
@@ -98,7 +99,9 @@ class AutoencodingFamily(Family):
             "latent_dim": layers.latent_dim,
             "num_classes": self.num_classes if self.labelled else None,
         }
-        return EncoderDecoder(Encoder(ENCODERS[layers.encoder], **sizes), Decoder(DECODERS[layers.decoder], **sizes))
+        encoder = GridEncoder(**sizes) if layers.encoder == "grid" else Encoder(ENCODERS[layers.encoder], **sizes)
+        decoder = GridDecoder(**sizes) if layers.decoder == "grid" else Decoder(DECODERS[layers.decoder], **sizes)
+        return EncoderDecoder(encoder, decoder)
 
     @property
     def num_latents(self) -> int:

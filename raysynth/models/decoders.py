@@ -12,7 +12,7 @@ from raysynth.models.blocks import BatchNorm
 from raysynth.models.encoders import with_label
 from raysynth.models.generators import num_doublings
 
-DecoderName = Literal["deconv3", "deconv6"]
+DecoderName = Literal["deconv3", "deconv6", "grid"]  # grid: see `grids.py`
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from raysynth.models.blocks import BatchNorm
 from raysynth.models.generators import num_doublings
 
-EncoderName = Literal["conv3", "conv6"]
+EncoderName = Literal["conv3", "conv6", "grid"]  # grid: see `grids.py`
 LOG_VARIANCES = (-12.0, 12.0)  # beyond which a float32 exponential says nothing more
 
 

@@ -86,10 +86,10 @@ class ResidualGenerator(nn.Module):
         features = self.dense(conditions).unflatten(1, (-1, FIRST_SIDE, FIRST_SIDE))
         for level, stage in enumerate(self.stages):
             if level > 0:
-                features = _double(self.transitions[level - 1](features))
+                features = double(self.transitions[level - 1](features))
             for block in stage:  # type: ignore[attr-defined]
                 features = block(features, conditions)
-        return leaky_clip(self.to_image(leaky_relu(_double(self.before_image(leaky_relu(features))))))
+        return leaky_clip(self.to_image(leaky_relu(double(self.before_image(leaky_relu(features))))))
 
 
 class ResidualCritic(nn.Module):
@@ -143,7 +143,8 @@ def _stage(channels: int, num_blocks: int, num_conditions: int = 0) -> nn.Module
     return nn.ModuleList(PlainResidualBlock(channels, num_conditions) for _ in range(num_blocks))
 
 
-def _double(features: Tensor) -> Tensor:
+def double(features: Tensor) -> Tensor:
+    """Features (N, C, H, W) at twice the side, bilinearly."""
     return F.interpolate(features, scale_factor=2, mode="bilinear", align_corners=False)
 
 

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from raysynth.errors import UserError
 from raysynth.models.context import Context
 from raysynth.models.cvae import CVAE
 from raysynth.models.decoders import DECODERS, Decoder
@@ -120,3 +121,30 @@ def test_a_linear_one_recovers_probabilistic_pca():
     assert noise == pytest.approx(eigenvalues[:-2].mean(), rel=0.1)
     found = np.sort(np.linalg.eigvalsh(weights.T @ weights)) + noise
     assert found == pytest.approx(eigenvalues[-2:], rel=0.1)
+
+
+@pytest.mark.parametrize(("encoder", "decoder"), [("grid", "grid"), ("grid", "deconv3"), ("conv3", "grid")])
+def test_a_latent_may_be_a_grid(encoder, decoder):
+    family = build((1, 32, 32), encoder=encoder, decoder=decoder, latent_dim=32)
+    images, labels = batch((1, 32, 32))
+    before = {name: value.detach().clone() for name, value in family.network.named_parameters()}
+    for step in range(3):  # what stands behind a layer that begins at zero moves a step later
+        family.context.at(3, step)
+        family.train_step(images, labels)
+    assert not [name for name, value in family.network.named_parameters() if torch.equal(value, before[name])]
+    assert family.encode(images, labels)[0].shape == (8, 32)
+
+
+def test_a_change_of_a_place_of_the_grid_stays_about_that_place():
+    family = build((1, 64, 64), encoder="grid", decoder="grid", latent_dim=64)
+    latents, labels = torch.zeros(1, 64), torch.zeros(1, dtype=torch.long)
+    other = latents.clone()
+    other[0, 0] = 3.0  # the upper left
+    change = (family.decode(other, labels) - family.decode(latents, labels)).abs()[0, 0]
+    assert change[:24, :24].max() > 0
+    assert change[40:, 40:].max() < 1e-3 * change.max()
+
+
+def test_a_grid_that_is_not_filled_is_refused():
+    with pytest.raises(UserError, match=r"latent_dim=100: .*8 x 8 takes a multiple of 64, e\.g\. --set latent_dim=128"):
+        build((1, 64, 64), encoder="grid", latent_dim=100)
