@@ -28,10 +28,12 @@ ROWS = {"fewer": (5, 1), "none": (6, 0)}  # of each worker, for batch normalisat
 # What is learnt: every family by itself, and options that keep numbers over all workers.
 FOLLOWED = "r3gan, LeCam and adaptive augmentation"
 CASES: dict[str, tuple[str, dict[str, object]]] = {name: (name, {}) for name in family_names()} | {
+    "cvae, features and a critic": ("cvae", {"feature_weight": 5.0, "adversarial_weight": 5.0, "term_warm_up": 0.0}),
+    "latent_flow, Gaussians": ("latent_flow", {"prior": "mixture", "components": 1}),
     FOLLOWED: (
         "r3gan",
         {"lecam_weight": 0.3, "augment_target": 0.6, "augment": ("translation", "cutout", "brightness")},
-    )
+    ),
 }
 SHAPES = {2: (1, 16, 16), 3: (1, 16, 16, 16)}
 
@@ -81,6 +83,9 @@ def learn(case: str, rank: int | None) -> dict[str, Tensor]:
     if case == FOLLOWED:
         followed = [*family.average_scores, family.augment_strength]
         gradients["followed"] = torch.tensor(followed, dtype=torch.float64)
+    for part in ("prior", "standardisation", "mixtures"):
+        if getattr(family, part, None) is not None:
+            gradients |= {f"{part}.{key}": value for key, value in getattr(family, part).state_dict().items()}
     learns = networks.get("generator", networks.get("network"))
     return gradients | {key: value for key, value in learns.state_dict().items() if "running" in key}
 
