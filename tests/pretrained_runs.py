@@ -23,15 +23,19 @@ SOURCES: dict[str, tuple[str, dict[str, object]]] = {  # by the family that star
 }
 
 
-def pretrained_overrides(family: str, shape: tuple[int, ...], num_classes: int = 3) -> dict[str, str]:
+def pretrained_overrides(
+    family: str, shape: tuple[int, ...], num_classes: int = 3, classes: tuple[str, ...] | None = None
+) -> dict[str, str]:
     """`{"pretrained": RUN}` for a family that needs one, for images of a shape; else nothing."""
     if family not in SOURCES:
         return {}
-    return {"pretrained": str(pretrained_run(family, shape, num_classes))}
+    return {"pretrained": str(pretrained_run(family, shape, num_classes, classes))}
 
 
 @functools.cache
-def pretrained_run(wanted_by: str, shape: tuple[int, ...], num_classes: int) -> Path:
+def pretrained_run(
+    wanted_by: str, shape: tuple[int, ...], num_classes: int, classes: tuple[str, ...] | None = None
+) -> Path:
     """The folder of a run, which was not trained, of what a family starts from."""
     source, options = SOURCES[wanted_by]
     folder = Path(tempfile.mkdtemp(prefix="raysynth-pretrained-"))
@@ -41,7 +45,7 @@ def pretrained_run(wanted_by: str, shape: tuple[int, ...], num_classes: int) -> 
         folder / "data",
         name="pretraining",
         kind="real",
-        classes=[f"class {k}" for k in range(num_classes)],
+        classes=classes or [f"class {k}" for k in range(num_classes)],
         images=np.random.default_rng(0).integers(0, 255, (len(labels), *shape), dtype=np.uint8),
         columns={"id": [str(i) for i in range(len(labels))], "label": labels, "split": ["train"] * len(labels)},
         source={"made_by": "tests"},
@@ -50,4 +54,5 @@ def pretrained_run(wanted_by: str, shape: tuple[int, ...], num_classes: int) -> 
     run = RunFolder.create(folder / "run", family=source, dataset=dataset, num_epochs=1, config=config)
     family = build_family(run.settings(), Context())
     save_checkpoint(run.checkpoints, 1, {"model": family.state_dict()})
+    run.write_status("finished", 1)
     return run.path

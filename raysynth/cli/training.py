@@ -113,7 +113,9 @@ def generate_verb(
     keep: str | None = typer.Option(
         None, help="agreeing: keep images whose label a classifier of the real train images confirms. Default: all."
     ),
-    confidence: float = typer.Option(0.5, help="Probability of its label above which an image is kept."),
+    confidence: float | None = typer.Option(
+        None, help="With --keep agreeing: probability of its label above which an image is kept. Default: 0.5."
+    ),
     json_: bool = typer.Option(False, "--json", help=JSON_HELP),
 ) -> None:
     """Draw a synthetic data set from a run or a sweep."""

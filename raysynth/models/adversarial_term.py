@@ -12,7 +12,7 @@ from raysynth.models.context import Context, hash_seed
 from raysynth.models.losses import relativistic_critic_loss, relativistic_generator_loss, zero_centred_penalty
 from raysynth.models.residual import ResidualCritic
 
-WIDTH, PENALTY_WEIGHT, PENALTY_EVERY = 16, 0.5, 8  # as `r3gan` has them
+WIDTH, LEARNING_RATE, PENALTY_WEIGHT, PENALTY_EVERY = 16, 1e-3, 0.5, 8  # as `r3gan` has them
 
 
 class AdversarialTerm:
@@ -27,14 +27,14 @@ class AdversarialTerm:
             torch.manual_seed(hash_seed(context.seed, "critic"))
             critic = ResidualCritic(num_classes=num_classes, shape=shape, width=WIDTH, num_blocks=1)
         self.critic = lay_out(critic.to(context.device), len(shape) - 1)
-        self.optimizer = torch.optim.Adam(self.critic.parameters(), lr=1e-3, betas=(0.0, 0.99), fused=True)
+        self.optimizer = torch.optim.Adam(self.critic.parameters(), lr=LEARNING_RATE, betas=(0.0, 0.99), fused=True)
         self.num_steps = 0
 
     def learn(self, images: Tensor, reconstructions: Tensor, labels: Tensor) -> Tensor:
         """One step of the critic; its loss. Images (N, C, H, W) in [-1, 1]."""
         self.critic.requires_grad_(True)
         for group in self.optimizer.param_groups:
-            group["lr"] = 1e-3 * (1 - 0.9 * self.context.progress)
+            group["lr"] = LEARNING_RATE * (1 - 0.9 * self.context.progress)
         with_penalty = self.num_steps % PENALTY_EVERY == 0
         seen = torch.cat([images, reconstructions.detach()]).requires_grad_(with_penalty)
         scores = self.critic(seen, torch.cat([labels, labels]))[0]

@@ -21,6 +21,7 @@ from raysynth.models.family import Curve, Family, Figure, Metrics
 from raysynth.models.feature_matching import FeatureMatching
 from raysynth.models.grids import GridDecoder, GridEncoder
 from raysynth.models.priors import ClassGaussians
+from raysynth.models.schedules import ramp
 
 
 class EncoderDecoder(nn.Module):
@@ -72,7 +73,7 @@ class AutoencodingFamily(Family):
             default=0.0, ge=0, description="weight of a critic that tells images from reconstructions"
         )
         term_warm_up: float = Field(
-            default=0.25, ge=0, le=1, description="share of the training over which these two come to count in full"
+            default=0.25, gt=0, le=1, description="share of the training over which these two come to count in full"
         )
         learning_rate: float = Field(default=1e-3, gt=0, description="Adam's")
         ema_decay: float = Field(default=0.995, ge=0, lt=1, description="of the network's average, per step")
@@ -118,8 +119,12 @@ class AutoencodingFamily(Family):
         """Whether latents to sample from follow the training's; if not, they are those of N(0, I)."""
         return True
 
-    def seen(self, images: Tensor, name: str) -> Tensor:
-        """What the encoder sees of `images` in training; `name` tells draws apart."""
+    def seen(self, images: Tensor) -> Tensor:
+        """What the encoder sees of `images` in training."""
+        return images
+
+    def seen_in_validation(self, images: Tensor) -> Tensor:
+        """The same in validation, where what is drawn depends on the image alone: it is the same in every epoch."""
         return images
 
     def latents_of(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Metrics]:
@@ -130,7 +135,7 @@ class AutoencodingFamily(Family):
     def train_step(self, images: Tensor, labels: Tensor) -> Metrics:
         config, pixels = self.config, (images + 1) / 2
         with self.context.autocast():
-            latents, cost, metrics = self.latents_of(self.seen(images, "train"), labels)
+            latents, cost, metrics = self.latents_of(self.seen(images), labels)
             logits = self.network.decoder(latents, labels).float()
         reconstruction = reconstruction_error(logits, pixels, config.reconstruction).mean()
         loss = reconstruction + cost
@@ -154,14 +159,14 @@ class AutoencodingFamily(Family):
             loss = loss + config.feature_weight * self.features.trust * distance
         if self.adversary is not None:
             metrics["critic_loss"] = self.adversary.learn(images, drawn, labels)
-            warm = min(1.0, self.context.progress / config.term_warm_up) if config.term_warm_up else 1.0
-            loss = loss + config.adversarial_weight * warm * self.adversary.loss(drawn, labels)
+            share = ramp(self.context.progress, 0, config.term_warm_up)
+            loss = loss + config.adversarial_weight * share * self.adversary.loss(drawn, labels)
         return loss, metrics
 
     @torch.no_grad()
     def validate(self, images: Tensor, labels: Tensor) -> Metrics:
         """The error of the averaged network, the image decoded from its latent's mean."""
-        mean, _ = self.encode(images, labels)
+        mean, _ = self.encode(self.seen_in_validation(images), labels)
         logits = self.average.network.decoder(mean, labels)  # type: ignore[operator]
         error = reconstruction_error(logits, (images + 1) / 2, self.config.reconstruction)
         return {"validation_reconstruction": error.mean()}

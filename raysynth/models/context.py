@@ -29,6 +29,12 @@ def seeded_normal(seeds: Tensor, *shape: int) -> Tensor:
     return torch.stack(rows)
 
 
+def content_seeds(images: Tensor) -> Tensor:
+    """Seeds (N,), each a function of its image (N, ...) alone: for what is drawn in validation, so that it is the same
+    in every epoch, batch and worker."""
+    return torch.tensor([hash_seed(hashlib.blake2b(row.numpy().tobytes()).hexdigest()) for row in images.cpu().float()])
+
+
 @dataclass
 class Context:
     """One worker's view of a training. `rank` and `world_size` are those of the workers that train together.

@@ -118,6 +118,8 @@ class Family(Model):
     # `raysynth.training.health`. Accuracies are known by their names, which begin with `accuracy`.
     critic_gap: ClassVar[tuple[str, str] | None] = None
 
+    needs_same_classes: ClassVar[bool] = False  # of the run `pretrained`, where it has that option
+
     curves: ClassVar[tuple[Curve, ...]] = ()  # figures of metrics.csv, in the report
 
     def __init__(self, config: Config, *, shape: tuple[int, ...], num_classes: int, context: Context) -> None:

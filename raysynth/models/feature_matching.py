@@ -15,7 +15,9 @@ from torch import Tensor, nn
 from raysynth.models.augment import augment_lightly
 from raysynth.models.blocks import BatchNorm, lay_out
 from raysynth.models.context import Context, hash_seed
+from raysynth.models.schedules import ramp
 
+LEARNING_RATE = 2e-3
 CHANNELS = (24, 48, 96)  # of the levels, at a half, a quarter and an eighth of the image's side
 
 
@@ -56,12 +58,12 @@ class FeatureMatching:
             torch.manual_seed(hash_seed(context.seed, "feature network"))
             network = FeatureNetwork(shape[0], num_classes)
         self.network = lay_out(network.to(context.device), len(shape) - 1)
-        self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=2e-3, weight_decay=0.05, fused=True)
+        self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=LEARNING_RATE, weight_decay=0.05, fused=True)
 
     @property
     def trust(self) -> float:
         """From 0 to 1 as the network learns: what the distance counts."""
-        return min(1.0, self.context.progress / self.share) if self.share else 1.0
+        return ramp(self.context.progress, 0, self.share)
 
     def learn(self, images: Tensor, labels: Tensor) -> None:
         """One step on augmented train images, while the network still learns."""
@@ -69,7 +71,7 @@ class FeatureMatching:
             return
         self.network.train().requires_grad_(True)
         for group in self.optimizer.param_groups:
-            group["lr"] = 2e-3 * (1 - self.trust)
+            group["lr"] = LEARNING_RATE * (1 - self.trust)
         loss = F.cross_entropy(self.network.logits(augment_lightly(images, self.context)), labels, label_smoothing=0.05)
         self.context.step_optimizer(loss, self.optimizer)
 

@@ -9,28 +9,57 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+from pydantic import Field, ValidationInfo, field_validator
 from torch import Tensor
 
-from raysynth.models.context import Context
+from raysynth.config import Config
+from raysynth.models.context import Context, seeded_normal
+
+NUM_TIME_FEATURES = 64
 
 # (points (N, ...), times (N,), labels (N,)) -> velocities (N, ...). The label `num_classes` stands for none.
 Velocity = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
-def flow_matching_errors(
-    velocity: Velocity, data: Tensor, labels: Tensor, context: Context, *, name: str, label_drop: float, unlabelled: int
-) -> Tensor:
-    """Mean squared errors (N,) of the velocity at random times of the lines from noise to `data` (N, ...).
-
-    Times are logit-normal, the middle of the way more often (Esser et al. 2024, eq. 19). With probability `label_drop`
-    a label is replaced by `unlabelled`, so that one network knows the velocity with and without it, for guidance.
-    """
-    noise = context.normal(f"{name} noise", len(data), *data.shape[1:])
-    times = torch.sigmoid(context.normal(f"{name} times", len(data)))
-    dropped = context.uniform(f"{name} label drop", len(data)) < label_drop
+def flow_matching_errors(velocity: Velocity, data: Tensor, labels: Tensor, noise: Tensor, times: Tensor) -> Tensor:
+    """Mean squared errors (N,) of the velocity at `times` (N,) of the lines from `noise` to `data`, both (N, ...)."""
     along = times.view(-1, *[1] * (data.ndim - 1))
-    predicted = velocity((1 - along) * noise + along * data, times, labels.masked_fill(dropped, unlabelled))
+    predicted = velocity((1 - along) * noise + along * data, times, labels)
     return (predicted.float() - (data - noise)).square().flatten(1).mean(1)
+
+
+def training_errors(
+    velocity: Velocity, data: Tensor, labels: Tensor, context: Context, *, label_drop: float, unlabelled: int
+) -> Tensor:
+    """The errors (N,) at random times. Times are logit-normal, the middle of the way more often (Esser et al. 2024,
+    eq. 19). With probability `label_drop` a label is replaced by `unlabelled`, so that one network knows the velocity
+    with and without it, for guidance."""
+    noise = context.normal("flow noise", len(data), *data.shape[1:])
+    times = torch.sigmoid(context.normal("flow times", len(data)))
+    dropped = context.uniform("label drop", len(data)) < label_drop
+    return flow_matching_errors(velocity, data, labels.masked_fill(dropped, unlabelled), noise, times)
+
+
+def validation_errors(velocity: Velocity, data: Tensor, labels: Tensor, seeds: Tensor) -> Tensor:
+    """The errors (N,) at noise and times that depend on `seeds` (N,) alone, so that epochs can be compared."""
+    noise = seeded_normal(seeds, *data.shape[1:]).to(data.device)
+    times = torch.sigmoid(seeded_normal(seeds + 1, 1)[:, 0]).to(data.device)
+    return flow_matching_errors(velocity, data, labels, noise, times)
+
+
+class Guidance(Config):
+    """The options of sampling with guidance, and of the training that makes it possible."""
+
+    guidance: float = Field(default=1.5, ge=0, description="of samples; 1: none, more: more typical of the label")
+    num_steps: int = Field(default=16, gt=0, description="steps from noise to data")
+    label_drop: float = Field(default=0.1, ge=0, lt=1, description="share of labels that the network is not told")
+
+    @field_validator("label_drop")
+    @classmethod
+    def _allow_guidance(cls, label_drop: float, info: ValidationInfo) -> float:
+        if label_drop == 0 and info.data.get("guidance", 1) != 1:
+            raise ValueError("guidance needs a network that is not always told the label; want more, or guidance=1")
+        return label_drop
 
 
 @torch.no_grad()
@@ -60,9 +89,9 @@ def integrate(
     return points
 
 
-def embed_times(times: Tensor, num_features: int) -> Tensor:
-    """Sines and cosines (N, num_features) of times (N,) in [0, 1] (Vaswani et al. 2017, sec. 3.5)."""
-    half = num_features // 2
+def embed_times(times: Tensor) -> Tensor:
+    """Sines and cosines (N, NUM_TIME_FEATURES) of times (N,) in [0, 1] (Vaswani et al. 2017, sec. 3.5)."""
+    half = NUM_TIME_FEATURES // 2
     frequencies = torch.exp(torch.linspace(0, 6.9, half, device=times.device))  # 1 to about 1000
     angles = times[:, None] * frequencies
     return torch.cat([angles.sin(), angles.cos()], 1)

@@ -10,14 +10,19 @@ from torch import Tensor, nn
 
 from raysynth.errors import UserError
 from raysynth.models.autoencoding import AutoencodingFamily
-from raysynth.models.context import Context, seeded_normal
+from raysynth.models.context import Context, content_seeds, seeded_normal
 from raysynth.models.ema import MovingAverage
 from raysynth.models.family import Family, Metrics
-from raysynth.models.flow_matching import embed_times, flow_matching_errors, integrate
+from raysynth.models.flow_matching import (
+    NUM_TIME_FEATURES,
+    Guidance,
+    embed_times,
+    integrate,
+    training_errors,
+    validation_errors,
+)
 from raysynth.models.priors import ClassMixtures, Standardisation
 from raysynth.models.registry import register
-
-NUM_TIME_FEATURES = 64
 
 
 class VelocityNetwork(nn.Module):
@@ -38,7 +43,7 @@ class VelocityNetwork(nn.Module):
         nn.init.zeros_(self.last.bias)
 
     def forward(self, points: Tensor, times: Tensor, labels: Tensor) -> Tensor:
-        conditions = self.time(embed_times(times, NUM_TIME_FEATURES)) + self.label_embedding(labels)
+        conditions = self.time(embed_times(times)) + self.label_embedding(labels)
         features = self.first(points)
         for block in self.blocks:
             features = block(features, conditions)
@@ -68,6 +73,7 @@ class LatentFlow(Family):
     classifier-free guidance, or as a mixture of Gaussians (one component: a Gaussian).
     """
 
+    needs_same_classes = True
     summary = "learnt latents for a trained autoencoder (--set pretrained=RUN): flow with guidance, or Gaussians"
     metrics = (*Family.metrics, "loss", "validation_loss")
     curves = (
@@ -76,7 +82,7 @@ class LatentFlow(Family):
          "number. The validation's rising while the training's falls: latents are learnt by heart."),
     )  # fmt: skip
 
-    class Config(Family.Config):
+    class Config(Family.Config, Guidance):
         """The options of a prior."""
 
         batch_size: int = Field(default=128, gt=0, description="images in a step, over all workers")
@@ -84,10 +90,8 @@ class LatentFlow(Family):
         prior: Literal["flow", "mixture"] = Field(default="flow", description="what the distribution is made of")
         components: int = Field(default=4, gt=0, description="Gaussians of each class's mixture; 1: a Gaussian")
         guidance: float = Field(default=2.0, ge=0, description="of samples of a flow; 1: none, more: more typical")
-        num_steps: int = Field(default=20, gt=0, description="steps of a flow from noise to a latent")
         width: int = Field(default=512, gt=0, description="features of the velocity network")
         num_blocks: int = Field(default=4, gt=0, description="residual blocks of the velocity network")
-        label_drop: float = Field(default=0.1, ge=0, le=1, description="share of labels that a flow is not told")
         learning_rate: float = Field(default=1e-3, gt=0, description="AdamW's, which falls to 0 by a straight line")
         weight_decay: float = Field(default=0.01, ge=0, description="AdamW's")
         ema_decay: float = Field(default=0.999, ge=0, lt=1, description="of the velocity network's average, per step")
@@ -99,7 +103,9 @@ class LatentFlow(Family):
         self.autoencoder = trained_autoencoder(config.pretrained, self, context)
         num_latents = self.num_latents = self.autoencoder.num_latents
         self.standardisation = Standardisation(num_latents).to(context.device)
-        self.mixtures = ClassMixtures(num_classes, num_latents, config.components).to(context.device)
+        self.mixtures: ClassMixtures | None = None
+        if config.prior == "mixture":
+            self.mixtures = ClassMixtures(num_classes, num_latents, config.components).to(context.device)
         torch.manual_seed(context.seed)  # the same initial weights on every worker
         self.network = VelocityNetwork(
             num_latents=num_latents, num_classes=num_classes, width=config.width, num_blocks=config.num_blocks
@@ -111,43 +117,45 @@ class LatentFlow(Family):
 
     def train_step(self, images: Tensor, labels: Tensor) -> Metrics:
         # 1. A latent of each image, with the noise that the decoder has learnt to bear.
-        mean, log_variance = self.autoencoder.encode(images, labels)
-        latents = mean
-        if self.autoencoder.draws_latents:
-            latents = mean + self.context.normal("latents", *mean.shape) * (log_variance / 2).exp()
+        latents = self._encode(images, labels, self.context.normal("latents", len(images), self.num_latents))
 
         # 2. In units of their spread.
         self.standardisation.follow(latents, self.context)
         latents = self.standardisation.standardise(latents)
 
         # 3. Closed form, or a step of the flow.
-        if self.config.prior == "mixture":
+        if self.mixtures is not None:
             return self.mixtures.learn(latents, labels, self.context)
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.learning_rate * (1 - self.context.progress)
-        loss = self._flow_errors(self.network, latents, labels, "train", self.config.label_drop).mean()
+        drop = self.config.label_drop
+        loss = training_errors(
+            self.network, latents, labels, self.context, label_drop=drop, unlabelled=self.num_classes
+        ).mean()
         self.context.step_optimizer(loss, self.optimizer)
         self.average.update(self.network)
         return {"loss": loss.detach()}
 
+    def _encode(self, images: Tensor, labels: Tensor, noise: Tensor) -> Tensor:
+        """Latents (N, num_latents) of images, drawn with standard normal numbers where the autoencoder draws them."""
+        mean, log_variance = self.autoencoder.encode(images, labels)
+        return mean + noise * (log_variance / 2).exp() if self.autoencoder.draws_latents else mean
+
     @torch.no_grad()
     def validate(self, images: Tensor, labels: Tensor) -> Metrics:
-        latents = self.standardisation.standardise(self.autoencoder.encode(images, labels)[0])
-        if self.config.prior == "mixture":
+        seeds = content_seeds(images)
+        noise = seeded_normal(seeds + 2, self.num_latents).to(images.device)
+        latents = self.standardisation.standardise(self._encode(images, labels, noise))
+        if self.mixtures is not None:
             return {"validation_loss": self.mixtures.negative_log_likelihood(latents, labels).mean()}
-        return {"validation_loss": self._flow_errors(self.average.network, latents, labels, "validation", 0.0).mean()}
-
-    def _flow_errors(self, network: nn.Module, latents: Tensor, labels: Tensor, name: str, label_drop: float) -> Tensor:
-        return flow_matching_errors(
-            network, latents, labels, self.context, name=name, label_drop=label_drop, unlabelled=self.num_classes
-        )
+        return {"validation_loss": validation_errors(self.average.network, latents, labels, seeds).mean()}
 
     @torch.no_grad()
     def sample(self, labels: Tensor, seeds: Tensor) -> Tensor:
         config, device = self.config, self.context.device
         labels = labels.to(device)
         noise, choice = seeded_normal(seeds, self.num_latents + 1).to(device).split([self.num_latents, 1], 1)
-        if config.prior == "mixture":
+        if self.mixtures is not None:
             latents = self.mixtures.place(noise, torch.special.ndtr(choice[:, 0]), labels)
         else:
             latents = integrate(
@@ -162,7 +170,7 @@ class LatentFlow(Family):
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "standardisation": self.standardisation.state_dict(),
-            "mixtures": self.mixtures.state_dict(),
+            "mixtures": self.mixtures.state_dict() if self.mixtures is not None else {},
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -170,13 +178,14 @@ class LatentFlow(Family):
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.standardisation.load_state_dict(state["standardisation"])
-        self.mixtures.load_state_dict(state["mixtures"])
+        if self.mixtures is not None:
+            self.mixtures.load_state_dict(state["mixtures"])
 
 
 def trained_autoencoder(run: str, family: Family, context: Context) -> AutoencodingFamily:
     """The autoencoder of a run, as it was trained, for the images of `family`.
 
-    Raises UserError when there is none, it is none, or its images are of another shape or other classes.
+    Raises UserError when there is none, it is none, or its images are of another shape or number of classes.
     """
     from raysynth.training.pretrained import load_pretrained
 

@@ -7,25 +7,25 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from raysynth.models.context import Context
-
 Noise = Literal["gaussian", "rician", "salt_pepper"]
 
 
-def add_noise(images: Tensor, kind: Noise, strengths: Tensor, context: Context, name: str) -> Tensor:
-    """Noised images (N, C, H, W) in [-1, 1], drawn from `context` under `name`, clipped to the range of images.
+def add_noise(images: Tensor, kind: Noise, strengths: Tensor, normal: Tensor) -> Tensor:
+    """Noised images (N, C, H, W) in [-1, 1], made of standard normal numbers (N, 2, C, H, W), clipped to the range of
+    images.
 
     A strength, (N,), is the standard deviation of `gaussian` and `rician` noise, for pixels from 0 to 1, and the share
-    of pixels that `salt_pepper` makes black or white. Rician noise is what is left of complex Gaussian noise in a
-    magnitude image: sqrt((x + s e1)^2 + (s e2)^2) (Gudbjartsson & Patz 1995, eq. 1); it brightens the background.
+    of a channel's pixels that `salt_pepper` makes black or white. Rician noise is what is left of complex Gaussian
+    noise in a magnitude image: sqrt((x + s e1)^2 + (s e2)^2) (Gudbjartsson & Patz 1995, eq. 1); it brightens the
+    background.
     """
     pixels, shape = (images + 1) / 2, images.shape[1:]
     strength = strengths.view(-1, *[1] * len(shape)).to(pixels.dtype)
     if kind == "salt_pepper":
-        draws = context.uniform(f"{name} noise", len(images), 2, *shape)
+        draws = torch.special.ndtr(normal)  # uniform
         noised = torch.where(draws[:, 0] < strength, (draws[:, 1] < 0.5).to(pixels.dtype), pixels)
     else:
-        parts = context.normal(f"{name} noise", len(images), 2, *shape) * strength[:, None]
+        parts = normal * strength[:, None]
         noised = pixels + parts[:, 0]
         if kind == "rician":
             noised = (noised.square() + parts[:, 1].square()).sqrt()

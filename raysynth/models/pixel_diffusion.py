@@ -9,10 +9,10 @@ from pydantic import Field
 from torch import Tensor
 
 from raysynth.models.blocks import lay_out
-from raysynth.models.context import Context, seeded_normal
+from raysynth.models.context import Context, content_seeds, seeded_normal
 from raysynth.models.ema import MovingAverage
 from raysynth.models.family import Family, Metrics
-from raysynth.models.flow_matching import flow_matching_errors, integrate
+from raysynth.models.flow_matching import Guidance, integrate, training_errors, validation_errors
 from raysynth.models.registry import register
 from raysynth.models.unet import NUM_GROUPS, UNet
 
@@ -29,13 +29,10 @@ class PixelDiffusion(Family):
          "Mean over pixels. The validation's rising while the training's falls: images are learnt by heart."),
     )  # fmt: skip
 
-    class Config(Family.Config):
+    class Config(Family.Config, Guidance):
         batch_size: int = Field(default=32, gt=0, description="images in a step, over all workers")
         width: int = Field(default=24, gt=0, multiple_of=NUM_GROUPS, description="channels at half the image's side")
         num_blocks: int = Field(default=1, gt=0, description="residual blocks at each side of the U-Net, on each way")
-        guidance: float = Field(default=1.5, ge=0, description="of samples; 1: none, more: more typical of the label")
-        num_steps: int = Field(default=16, gt=0, description="steps from noise to an image")
-        label_drop: float = Field(default=0.1, ge=0, le=1, description="share of labels that the network is not told")
         learning_rate: float = Field(default=1e-3, gt=0, description="AdamW's, which falls to 0 by a straight line")
         ema_decay: float = Field(default=0.998, ge=0, lt=1, description="of the network's average, per step")
 
@@ -53,19 +50,18 @@ class PixelDiffusion(Family):
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.learning_rate * (1 - self.context.progress)
         with self.context.autocast():
-            loss = self._errors(self.network, images, labels, "train", self.config.label_drop).mean()
+            loss = training_errors(
+                self.network, images, labels, self.context,
+                label_drop=self.config.label_drop, unlabelled=self.num_classes,
+            ).mean()  # fmt: skip
         self.context.step_optimizer(loss, self.optimizer)
         self.average.update(self.network)
         return {"loss": loss.detach()}
 
     @torch.no_grad()
     def validate(self, images: Tensor, labels: Tensor) -> Metrics:
-        return {"validation_loss": self._errors(self.average.network, images, labels, "validation", 0.0).mean()}
-
-    def _errors(self, network: torch.nn.Module, images: Tensor, labels: Tensor, name: str, label_drop: float) -> Tensor:
-        return flow_matching_errors(
-            network, images, labels, self.context, name=name, label_drop=label_drop, unlabelled=self.num_classes
-        )
+        errors = validation_errors(self.average.network, images, labels, content_seeds(images))
+        return {"validation_loss": errors.mean()}
 
     @torch.no_grad()
     def sample(self, labels: Tensor, seeds: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from raysynth.errors import UserError
 from raysynth.models.context import Context
 
 MAX_FULL = 1024  # latent numbers up to which their covariances are kept, and not their variances alone
@@ -32,6 +33,7 @@ class ClassGaussians(nn.Module):
         self.register_buffer("mean", torch.zeros(num_classes, num_latents, dtype=torch.float64))
         second = (num_latents, num_latents) if self.full else (num_latents,)
         self.register_buffer("square", torch.zeros(num_classes, *second, dtype=torch.float64))
+        self._moments: tuple[tuple[int, int], Tensor, Tensor] | None = None
 
     @torch.no_grad()
     def follow(self, latents: Tensor, labels: Tensor, context: Context) -> None:
@@ -45,7 +47,16 @@ class ClassGaussians(nn.Module):
             total.mul_(kept).add_(new)
 
     def moments(self) -> tuple[Tensor, Tensor]:
-        """Means (K, D) and factors (K, D, D) of the covariances, or deviations (K, D), of the classes."""
+        """Means (K, D) and symmetric square roots (K, D, D) of the covariances, or deviations (K, D), of the classes.
+
+        The symmetric root is the only one that does not depend on who computes it: eigenvectors come with any sign.
+        """
+        version = (self.weight._version, self.square._version)  # which every change in place raises
+        if self._moments is None or self._moments[0] != version:
+            self._moments = (version, *self._compute_moments())
+        return self._moments[1:]
+
+    def _compute_moments(self) -> tuple[Tensor, Tensor]:
         seen = self.weight > 0
         weight = self.weight.clamp(min=1e-6)
         mean = self.mean / weight[:, None]
@@ -56,7 +67,7 @@ class ClassGaussians(nn.Module):
         identity = torch.eye(mean.shape[1], dtype=mean.dtype, device=mean.device)
         values, vectors = torch.linalg.eigh(torch.where(seen[:, None, None], covariance, identity))
         values = torch.maximum(values, LEAST * values.mean(1, keepdim=True).clamp(min=1e-12))
-        return mean.float(), (vectors * values.sqrt()[:, None]).float()
+        return mean.float(), ((vectors * values.sqrt()[:, None]) @ vectors.mT).float()
 
     def place(self, normal: Tensor, labels: Tensor) -> Tensor:
         """Latents (N, D) of classes `labels` (N,), made of standard normal numbers (N, D)."""
@@ -66,8 +77,8 @@ class ClassGaussians(nn.Module):
         placed = torch.empty_like(normal)
         for label in labels.unique():
             rows = labels == label
-            # One product a row: a matrix product rounds differently for another number of rows.
-            placed[rows] = mean[label] + (spread[label] @ normal[rows].unsqueeze(2)).squeeze(2)
+            # Products and a sum: a matrix product rounds differently for another number of rows.
+            placed[rows] = mean[label] + (spread[label] * normal[rows][:, None]).sum(2)
         return placed
 
 
@@ -80,13 +91,14 @@ class Standardisation(nn.Module):
 
     def __init__(self, num_latents: int) -> None:
         super().__init__()
-        self.register_buffer("count", torch.zeros(()))
-        self.register_buffer("mean", torch.zeros(num_latents))
-        self.register_buffer("square", torch.ones(num_latents))
+        self.register_buffer("count", torch.zeros((), dtype=torch.float64))
+        self.register_buffer("mean", torch.zeros(num_latents, dtype=torch.float64))
+        self.register_buffer("square", torch.ones(num_latents, dtype=torch.float64))
 
     @torch.no_grad()
     def follow(self, latents: Tensor, context: Context) -> None:
         """Take in latents (N, D); all latents weigh alike, so that the moments settle within an epoch."""
+        latents = latents.double()
         count, total, square = context.sum_over_workers(
             [torch.full_like(self.count, len(latents)), latents.sum(0), latents.square().sum(0)]
         )
@@ -96,13 +108,13 @@ class Standardisation(nn.Module):
         self.square.lerp_(square / count, share)
 
     def _deviation(self) -> Tensor:
-        return (self.square - self.mean.square()).clamp(min=1e-6).sqrt()
+        return (self.square - self.mean.square()).clamp(min=1e-12).sqrt()
 
     def standardise(self, latents: Tensor) -> Tensor:
-        return (latents - self.mean) / self._deviation()
+        return ((latents - self.mean) / self._deviation()).float()
 
     def restore(self, latents: Tensor) -> Tensor:
-        return latents * self._deviation() + self.mean
+        return (latents * self._deviation() + self.mean).float()
 
 
 class ClassMixtures(nn.Module):
@@ -117,7 +129,10 @@ class ClassMixtures(nn.Module):
     precision: Tensor
 
     def __init__(self, num_classes: int, num_latents: int, num_components: int) -> None:
+        """Raises UserError for more numbers than covariances are kept of."""
         super().__init__()
+        if num_latents > MAX_FULL:
+            raise UserError(f"prior=mixture: of {num_latents} latent numbers; want {MAX_FULL} or fewer, or prior=flow")
         self.num_components = num_components
         identity = torch.eye(num_latents).repeat(num_classes, 1, 1)
         self.register_buffer("weights", torch.full((num_classes, num_components), 1 / num_components))
@@ -148,13 +163,14 @@ class ClassMixtures(nn.Module):
         latents, labels = (torch.cat(parts) for parts in zip(*self._seen, strict=True))
         for label in labels.unique().tolist():
             points = latents[labels == label].double().numpy()
-            if len(points) < max(2, self.num_components):
-                continue
-            mixture = GaussianMixture(self.num_components, covariance_type="tied", reg_covar=1e-3, random_state=0)
-            mixture.fit(points)
+            if len(points) < 2:
+                continue  # one point has no spread: it stays N(0, I)
+            num = min(self.num_components, len(points) // 2)
+            mixture = GaussianMixture(num, covariance_type="tied", reg_covar=1e-3, random_state=0).fit(points)
             factor = torch.linalg.cholesky(torch.as_tensor(mixture.covariances_))
-            self.weights[label] = torch.as_tensor(mixture.weights_)
-            self.means[label] = torch.as_tensor(mixture.means_)
+            self.weights[label] = 0.0
+            self.weights[label, :num] = torch.as_tensor(mixture.weights_).float()
+            self.means[label, :num] = torch.as_tensor(mixture.means_).float()
             self.factor[label] = factor
             self.precision[label] = torch.linalg.inv(factor)
 
@@ -169,5 +185,6 @@ class ClassMixtures(nn.Module):
     def place(self, normal: Tensor, choices: Tensor, labels: Tensor) -> Tensor:
         """Latents (N, D) of standard normal numbers (N, D); `choices` (N,) in (0, 1) pick the component."""
         edges = self.weights.cumsum(1)[labels]
-        component = (choices[:, None] > edges).sum(1).clamp(max=self.num_components - 1)
+        num_used = (self.weights > 0).sum(1)[labels]
+        component = (choices[:, None] > edges).sum(1).minimum(num_used - 1)
         return self.means[labels, component] + (self.factor[labels] @ normal.unsqueeze(2)).squeeze(2)

@@ -21,6 +21,7 @@ from raysynth.models.losses import (
 )
 from raysynth.models.registry import register
 from raysynth.models.residual import ResidualCritic, ResidualGenerator
+from raysynth.models.schedules import cosine, ramp
 
 ADAPTING_IMAGES = 20_000  # over so many the adaptive strength of augmentation goes from 0 to 1 at the fastest
 LECAM_DECAY = 0.99
@@ -106,15 +107,15 @@ class R3GAN(AdversarialFamily):
     def start_step(self) -> None:
         config, progress = self.config, self.context.progress
         done = min(1.0, progress / config.burn_in) if config.burn_in else 1.0
-        share = _cosine(1.0, config.learning_rate_end, done)
+        share = cosine(1.0, config.learning_rate_end, done)
         for optimizer, learning_rate in (
             (self.generator_optimizer, config.generator_learning_rate),
             (self.critic_optimizer, config.critic_learning_rate),
         ):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate * share
-                group["betas"] = (config.beta1, _cosine(config.beta2, config.beta2_end, done))
-        self.penalty_weight = config.penalty_weight * _cosine(1.0, config.penalty_weight_end, done)
+                group["betas"] = (config.beta1, cosine(config.beta2, config.beta2_end, done))
+        self.penalty_weight = config.penalty_weight * cosine(1.0, config.penalty_weight_end, done)
         # From unconditional to conditional (Shahbazi et al. 2022), the average of the generator included.
         conditioning = ramp(progress, config.condition_from, config.condition_ramp)
         for network in (self.generator, self.critic, self.average.network):
@@ -198,15 +199,3 @@ class R3GAN(AdversarialFamily):
         super().load_state_dict(state)
         self.augment_strength = state["augment_strength"]
         self.average_scores = state["average_scores"]
-
-
-def ramp(progress: float, start: float, length: float) -> float:
-    """0 until `start`, then evenly up to 1 over `length`, all as shares of the training."""
-    if length == 0:
-        return float(progress >= start)
-    return min(1.0, max(0.0, (progress - start) / length))
-
-
-def _cosine(start: float, end: float, done: float) -> float:
-    """Half a cosine from `start` (done 0) to `end` (done 1)."""
-    return end + (start - end) * 0.5 * (1 + math.cos(math.pi * done))

@@ -17,6 +17,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from raysynth.config import Config
+from raysynth.errors import UserError
 from raysynth.models.blocks import BatchNorm
 from raysynth.models.encoders import LOG_VARIANCES, with_label
 from raysynth.models.generators import FIRST_SIDE, num_doublings
@@ -62,6 +63,8 @@ class StackSizes:
 
     def __init__(self, config: StackConfig, shape: tuple[int, ...]) -> None:
         stages = num_doublings(shape)
+        if config.depth < stages:
+            raise UserError(f"depth={config.depth}: images of {shape[-1]} pixels a side need at least {stages} blocks")
         self.sides = [shape[-1] // 2**stage for stage in range(stages)]
         self.channels = [config.width * min(2**stage, 8) for stage in range(stages)]
         self.blocks = blocks_of_stages(config.depth, stages)

@@ -9,10 +9,9 @@ from torch import nn
 
 from raysynth.errors import UserError
 from raysynth.models.context import Context
-from raysynth.models.denoising_vae import DenoisingVAE
+from raysynth.models.denoising_vae import DenoisingVAE, StackedFamily
 from raysynth.models.family import Phase
 from raysynth.models.registry import register
-from raysynth.models.stacked import StackedFamily
 from raysynth.models.stacks import Block
 
 FROZEN, UNFROZEN = "frozen", "unfrozen"
@@ -22,7 +21,8 @@ FROZEN, UNFROZEN = "frozen", "unfrozen"
 class TransferCVAE(StackedFamily):
     """The study's transfer: the architecture of the run `pretrained` of `denoising_vae`, but for the layers that take
     the label or another number of channels. Every tensor of the same name and shape is loaded. In the first phase the
-    convolutional blocks stay as they were loaded, their normalisation too; in the second, at a lower rate, all learn.
+    convolutional blocks that were loaded stay as they are, their normalisation too; in the second, at a lower rate,
+    all learn.
     """
 
     summary = "CVAE on the layers of a pre-trained denoising_vae (--set pretrained=RUN): frozen, then unfrozen"
@@ -81,8 +81,9 @@ class TransferCVAE(StackedFamily):
     def start_phase(self, phase: Phase) -> None:
         self.phase = phase.name
         frozen = phase.name == FROZEN
-        for module in self.network.modules():
-            if isinstance(module, Block):
+        for name, module in self.network.named_modules():
+            # A block that could not be loaded, for its images have other channels, has to learn from the start.
+            if isinstance(module, Block) and all(f"{name}.{key}" in self.loaded for key in module.state_dict()):
                 module.train(not frozen).requires_grad_(not frozen)
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.learning_rate * (1.0 if frozen else self.config.unfrozen_rate)

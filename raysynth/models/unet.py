@@ -8,10 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from raysynth.models.flow_matching import embed_times
+from raysynth.models.flow_matching import NUM_TIME_FEATURES, embed_times
 from raysynth.models.generators import num_doublings
 
-NUM_TIME_FEATURES = 64
 NUM_GROUPS = 8  # of group normalisation
 
 
@@ -57,7 +56,7 @@ class UNet(nn.Module):
         nn.init.normal_(self.to_image.weight, 0.0, 0.1 / (9 * before) ** 0.5)  # hardly anything at first
 
     def forward(self, images: Tensor, times: Tensor, labels: Tensor) -> Tensor:
-        conditions = F.silu(self.time(embed_times(times, NUM_TIME_FEATURES)) + self.label_embedding(labels))
+        conditions = F.silu(self.time(embed_times(times)) + self.label_embedding(labels))
         features = self.from_image(F.pixel_unshuffle(images, 2))
         kept = [features]
         for layer in self.down:

@@ -9,6 +9,7 @@ from torch import Tensor
 from raysynth.models.autoencoding import AutoencodingFamily
 from raysynth.models.elbo import divergence_from_normal
 from raysynth.models.family import Metrics
+from raysynth.models.schedules import ramp
 
 
 class VariationalFamily(AutoencodingFamily):
@@ -37,8 +38,7 @@ class VariationalFamily(AutoencodingFamily):
     @property
     def beta(self) -> float:
         """The weight of the KL divergence at this step."""
-        warm_up = self.config.beta_warm_up
-        return self.config.beta * (min(1.0, self.context.progress / warm_up) if warm_up else 1.0)
+        return self.config.beta * ramp(self.context.progress, 0, self.config.beta_warm_up)
 
     def latents_of(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Metrics]:
         noise = self.context.normal("latents", len(images), self.num_latents)
@@ -49,5 +49,5 @@ class VariationalFamily(AutoencodingFamily):
 
     @torch.no_grad()
     def validate(self, images: Tensor, labels: Tensor) -> Metrics:
-        kl = divergence_from_normal(*self.encode(images, labels)).mean()
+        kl = divergence_from_normal(*self.encode(self.seen_in_validation(images), labels)).mean()
         return {**super().validate(images, labels), "validation_kl": kl}

@@ -15,10 +15,11 @@ import numpy as np
 from raysynth.data.dataset import load_dataset
 from raysynth.data.default import cache_folder
 from raysynth.errors import UserError
+from raysynth.training.worker import CHUNK_SIZE
 
 # As an evaluation's own classifier, but for the seed.
 RECIPE: dict[str, Any] = {"num_steps": 600, "batch_size": 64, "seed": 40_000}
-MAX_DRAWS = 20  # drawn for each one that is wanted, before it is given up
+MAX_DRAWS, MIN_DRAWS = 20, 640  # drawn for each one that is wanted, and at least, before a class is given up
 
 
 def ensure_agreement_classifier(settings: dict[str, Any], say: Callable[[str], None]) -> Path:
@@ -62,21 +63,23 @@ def draw_agreeing(
     for label, (name, wanted) in enumerate(zip(classes, counts, strict=True)):
         kept, drawn = 0, 0
         while kept < wanted:
-            if drawn >= MAX_DRAWS * wanted:
+            if drawn >= max(MAX_DRAWS * wanted, MIN_DRAWS):
                 raise UserError(
                     f"--keep agreeing: of {drawn} images of {name} only {kept} are taken for it with a probability "
                     f"above {confidence}; lower --confidence, or train longer"
                 )
-            block = np.arange(drawn, drawn + wanted)
+            num_chunks = -(-(wanted - kept) // CHUNK_SIZE)
+            block = np.arange(drawn, drawn + num_chunks * CHUNK_SIZE)
             of_label = np.full(len(block), label)
             candidates = draw(of_label, np.array([seed_of(label, int(number)) for number in block], dtype=np.int64))
             agrees = np.flatnonzero(predict_probabilities(network, candidates)[:, label] > confidence)
-            drawn += wanted
             taken = agrees[: wanted - kept]
+            # Of the images after the last that was taken nothing is asked.
+            drawn += int(taken[-1]) + 1 if len(taken) == wanted - kept else len(block)
             images.append(candidates[taken])
             numbers.append(block[taken])
             labels.append(of_label[taken])
-            kept += len(agrees)
+            kept += len(taken)
         if wanted:
             shares[name] = round(kept / drawn, 4)
     return np.concatenate(images), np.concatenate(labels), np.concatenate(numbers), shares

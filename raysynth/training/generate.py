@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from raysynth.cluster.session import ray_session
 from raysynth.data.dataset import Dataset, load_dataset, refuse_existing, write_dataset
 from raysynth.data.locations import Location, locate
 from raysynth.data.provenance import write_hashes
@@ -18,9 +20,9 @@ from raysynth.errors import UserError
 from raysynth.models.context import Context, hash_seed
 from raysynth.training.agreement import draw_agreeing, ensure_agreement_classifier
 from raysynth.training.checkpoints import load_newest_checkpoint, restore
+from raysynth.training.find_run import find_run
 from raysynth.training.run_folder import RunFolder
 from raysynth.training.worker import CHUNK_SIZE, build_family, sample_uint8
-from raysynth.tuning.sweep_folder import SweepFolder
 
 DEFAULT_CONFIDENCE = 0.5  # of an image that is kept
 
@@ -36,7 +38,7 @@ def generate(
     seed: int = 0,
     workers: int = 0,
     keep: str | None = None,
-    confidence: float = DEFAULT_CONFIDENCE,
+    confidence: float | None = None,
     say: Say = print,
 ) -> Dataset:
     """Draw images from a run (or a sweep's best run) and write them as a data set whose rows are all `train`.
@@ -44,8 +46,8 @@ def generate(
     As many of each class as the training data have, or `per_class` of each, or the train counts of the data set
     `like`. Image i of a class has the same bytes for any number of workers: its own seed, chunks of one size, one
     thread. `workers`: Ray tasks; 0 is in-process. With `keep` "agreeing" only images are kept to which a classifier of
-    the real train images gives their label with a probability above `confidence`; the set says so, and how many it
-    were. Raises UserError before anything is drawn.
+    the real train images gives their label with a probability above `confidence` (0.5); the set says so, and how many
+    it were. Raises UserError before anything is drawn, and where hardly any image of a class is kept.
     """
     refuse_existing(out)
     source, sweep = find_run(run)
@@ -54,12 +56,17 @@ def generate(
     counts = _counts(settings, classes, per_class, like)
     if workers < 0:
         raise UserError(f"--workers {workers}: want 0 (in-process) or more")
+    if not sum(counts):
+        raise UserError(f"--like {like}: has no train images; name another data set, or use --per-class")
     state = load_newest_checkpoint(source.checkpoints)
     if state is None:
         raise UserError(f"RUN {source.path}: has no checkpoint yet; go on with `raysynth train --resume {source.path}`")
 
     if keep not in (None, "agreeing"):
         raise UserError(f"--keep {keep}: want agreeing, or leave it out to keep all")
+    if keep is None and confidence is not None:
+        raise UserError(f"--confidence {confidence}: is for --keep agreeing; add it, or leave this out")
+    confidence = DEFAULT_CONFIDENCE if confidence is None else confidence
     if not 0 <= confidence < 1:
         raise UserError(f"--confidence {confidence}: want at least 0 and less than 1")
 
@@ -71,9 +78,10 @@ def generate(
     if keep:
         classifier = ensure_agreement_classifier(settings, say)
         say(f"drawing {sum(counts)} images that agree from {source.path}")
-        images, labels, numbers, shares = draw_agreeing(
-            draw, seed_of, counts, classes, classifier, confidence=confidence
-        )
+        with ray_session() if workers else nullcontext():  # one for all of its draws
+            images, labels, numbers, shares = draw_agreeing(
+                draw, seed_of, counts, classes, classifier, confidence=confidence
+            )
         say("kept: " + ", ".join(f"{share:.0%} of {name}" for name, share in shares.items()))
         chosen = {"keep": keep, "confidence": confidence, "kept_shares": shares}
     else:
@@ -116,23 +124,6 @@ def generate(
     )
 
 
-def find_run(path: Path | str) -> tuple[RunFolder, Path | None]:
-    """The run at `path`, or the best run of the sweep at `path`, and that sweep.
-
-    Raises UserError when it is neither, or a sweep that has no best run yet.
-    """
-    path = Path(path)
-    if (path / "sweep.json").is_file():
-        best = SweepFolder(path).best()
-        if best is None:
-            raise UserError(f"SWEEP {path}: has no best run yet; finish it with `raysynth tune --resume {path}`")
-        return RunFolder(path / best["run"]), path
-    if not (path / "config.yaml").is_file():
-        raise UserError(f"RUN {path}: neither a run nor a sweep; make one with `raysynth train` or `raysynth tune`")
-    in_sweep = path.resolve().parent.name == "runs" and (path.resolve().parents[1] / "sweep.json").is_file()
-    return RunFolder(path), path.resolve().parents[1] if in_sweep else None
-
-
 def _counts(
     settings: dict[str, Any], classes: list[str], per_class: int | None, like: Location | str | None
 ) -> list[int]:
@@ -158,8 +149,6 @@ def sample_sharded(run: Path, labels: np.ndarray, seeds: np.ndarray, *, workers:
     """
     if workers == 0:
         return sample_run(str(run), labels, seeds)
-    from raysynth.cluster.session import ray_session
-
     num_chunks = -(-len(labels) // CHUNK_SIZE)
     bounds = [round(shard * num_chunks / workers) * CHUNK_SIZE for shard in range(workers + 1)]
     with ray_session():

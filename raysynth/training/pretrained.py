@@ -13,11 +13,37 @@ from raysynth.errors import UserError
 from raysynth.models.context import Context
 from raysynth.models.family import Family
 from raysynth.training.checkpoints import load_newest_checkpoint, restore
+from raysynth.training.find_run import find_run
 from raysynth.training.run_folder import RunFolder
 
 
+def resolve_pretrained(family: type[Family], config: dict[str, Any], dataset: Dataset) -> dict[str, Any]:
+    """A family's config with the run that it starts from by its whole path (of a sweep: its best run's), for workers
+    run in folders of their own.
+
+    Raises UserError when none is named, when its training has not ended, so that it may change yet, and when its
+    classes are not those of `dataset` where the family needs them to be.
+    """
+    if "pretrained" not in config or config["pretrained"] is None:
+        return config
+    if not config["pretrained"]:
+        raise UserError("--set pretrained: missing; name the folder of a trained run, e.g. --set pretrained=runs/NAME")
+    option = "--set pretrained"
+    run, _ = find_run(config["pretrained"], option)
+    path = run.path.resolve()
+    if (state := run.status()["state"]) not in ("finished", "stopped"):
+        raise UserError(f"{option}={path}: {state}, not finished; finish it with `raysynth train --resume {path}`")
+    theirs = run.settings()["data"]["classes"]
+    if family.needs_same_classes and theirs != list(dataset.classes):
+        raise UserError(
+            f"{option}={path}: trained on the classes {', '.join(theirs)}, --data has {', '.join(dataset.classes)}; "
+            "want the same in the same order"
+        )
+    return {**config, "pretrained": str(path)}
+
+
 def load_pretrained(run: str, context: Context) -> Family:
-    """The family of a run (or of a sweep's best run) with its newest weights, nothing of it learning.
+    """The family of a run with its newest weights.
 
     Raises UserError when none is named, or it has no checkpoint.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -13,12 +14,13 @@ from typing import Any
 from raysynth.config import build_config
 from raysynth.data.dataset import Dataset, load_dataset
 from raysynth.data.default import cache_folder, default_dataset
+from raysynth.data.exclusion import find_excluded, write_rest
 from raysynth.data.locations import Location
 from raysynth.data.provenance import Provenance, training_provenance, write_hashes
 from raysynth.errors import Interrupted, TrainingStopped, UserError
 from raysynth.models.registry import get_family
 from raysynth.training.follow import following
-from raysynth.training.pretrained import check_pretrained, inherited_provenance
+from raysynth.training.pretrained import check_pretrained, inherited_provenance, resolve_pretrained
 from raysynth.training.run_folder import RunFolder, check_out_folder, name_folder
 
 DEFAULT_EPOCHS = 30
@@ -77,17 +79,25 @@ def train(
         epochs = DEFAULT_EPOCHS if epochs is None else epochs
         settings = plan_run(family, data, epochs, overrides or {}, workers, say, allow_leakage=allow_leakage)
         run = RunFolder(name_folder(Path(out), family))
-        target = load_dataset(exclude, "--exclude") if exclude is not None else None
-        if target is not None and not dry_run:
-            from raysynth.data.exclusion import exclude_copies
-
-            settings["dataset"] = exclude_copies(settings["dataset"], target, run.path / "data", say=say)
-            check_fits(family, settings["config"], settings["dataset"], max(1, workers), epochs=epochs, say=_quietly)
+        if exclude is not None:
+            excluded = find_excluded(settings["dataset"], load_dataset(exclude, "--exclude"))
+            say(
+                f"left out: {excluded.num_excluded} of {excluded.dataset.num_images()} images, the groups of "
+                f"{excluded.num_copies} copies of validation and test images of {excluded.target.name}"
+            )
     say(describe(settings, run, workers))
     if dry_run:
         return run.path
     if resume is None:
-        create_run(run.path, settings, say=say)
+        try:
+            if exclude is not None:
+                settings["dataset"] = rest = write_rest(excluded, run.path / "data")
+                name, num_epochs = settings["family"], settings["epochs"]
+                check_fits(name, settings["config"], rest, max(1, workers), epochs=num_epochs, say=_quietly)
+            create_run(run.path, settings, say=say)
+        except BaseException:
+            shutil.rmtree(run.path, ignore_errors=True)  # nothing in it is a run yet
+            raise
     execute(run, workers, say)
     return run.path
 
@@ -113,6 +123,7 @@ def plan_run(
     config = build_config(family_class.Config, overrides, origin="--set").model_dump()
     dataset = load_dataset(data) if data is not None else default_dataset(say)
     warn_of_leakage(dataset, say)
+    config = resolve_pretrained(family_class, config, dataset)
     check_fits(family, config, dataset, max(1, workers), epochs=epochs, say=say)
     contact = check_pretrained(config, dataset, allow_leakage=allow_leakage, say=say)
     return {"family": family, "epochs": epochs, "config": config, "dataset": dataset, "contact": contact}

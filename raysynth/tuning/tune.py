@@ -77,7 +77,8 @@ def _plan(
     """Check everything, then write the sweep with all its runs, none of them begun."""
     from raysynth.cluster.session import num_cores
     from raysynth.evaluation.scoring_network import ensure_scoring_network
-    from raysynth.training.pretrained import check_pretrained
+    from raysynth.models.registry import get_family
+    from raysynth.training.pretrained import check_pretrained, resolve_pretrained
     from raysynth.training.train import check_fits, create_run, warn_of_leakage
 
     if epochs is not None and epochs < 1:
@@ -86,7 +87,11 @@ def _plan(
     if epochs is not None:
         search = search.model_copy(update={"epochs": epochs})
     dataset = load_dataset(data) if data is not None else default_dataset(say)
-    configs = {trial.name: {**search.fixed, **trial.parameters} for trial in name_trials(search)}
+    family_class = get_family(search.family)
+    configs = {
+        trial.name: resolve_pretrained(family_class, {**search.fixed, **trial.parameters}, dataset)
+        for trial in name_trials(search)
+    }
     warn_of_leakage(dataset, say)
     for config in configs.values():
         check_fits(search.family, config, dataset, workers_per_trial, epochs=search.epochs, say=lambda line: None)

@@ -25,6 +25,7 @@ CONFIG = {
     "latent_dim": 4,
     "n_critic": 1,
     "critic": "batchnorm",
+    "depth": 4,  # of autoencoders: rounding grows through many normalisations of few rows
     "score_every": 2,
     "generator_learning_rate": 1e-4,
     "critic_learning_rate": 1e-4,

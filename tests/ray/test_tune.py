@@ -46,7 +46,7 @@ def test_every_shipped_space_runs_by_name(name, stripes, stacked_stripes, tmp_pa
     family = get_family(search.family)
     overrides = {key: value for key, value in small.items() if key in family.Config.model_fields}
     dataset = {2: stripes, 3: stacked_stripes}[family.num_dims]
-    overrides |= pretrained_overrides(search.family, dataset.shape, len(dataset.classes))
+    overrides |= pretrained_overrides(search.family, dataset.shape, len(dataset.classes), tuple(dataset.classes))
     epochs = 2 if search.family == "transfer_cvae" else 1  # it has two phases
     # The networks that a pre-trained run has here are like no data: whatever they have seen is beside the point.
     folder = tune(

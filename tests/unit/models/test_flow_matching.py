@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
+from raysynth.config import build_config
+from raysynth.errors import UserError
 from raysynth.models.context import Context
-from raysynth.models.flow_matching import embed_times, flow_matching_errors, integrate
+from raysynth.models.flow_matching import embed_times, integrate, training_errors, validation_errors
+from raysynth.models.registry import get_family
 
 
 def exact_velocity(mean: float, deviation: float):
@@ -36,9 +39,7 @@ def test_the_exact_velocity_has_the_least_error():
 
     def error(mean, deviation):
         velocity = exact_velocity(mean, deviation)
-        return flow_matching_errors(
-            velocity, data, labels, Context(), name="test", label_drop=0, unlabelled=1
-        ).mean().item()  # fmt: skip
+        return training_errors(velocity, data, labels, Context(), label_drop=0, unlabelled=1).mean().item()
 
     best = error(3.0, 0.5)
     assert all(error(*other) > best for other in ((2.8, 0.5), (3.2, 0.5), (3.0, 0.4), (3.0, 0.6)))
@@ -64,13 +65,29 @@ def test_labels_are_dropped_as_often_as_asked():
         return points
 
     labels = torch.arange(10_000) % 3
-    flow_matching_errors(velocity, torch.zeros(10_000, 2), labels, Context(), name="x", label_drop=0.2, unlabelled=3)
+    training_errors(velocity, torch.zeros(10_000, 2), labels, Context(), label_drop=0.2, unlabelled=3)
     assert (seen[0] == 3).float().mean().item() == pytest.approx(0.2, abs=0.02)
     assert ((seen[0] == 3) | (seen[0] == labels)).all()
 
 
 def test_times_are_told_apart():
-    embedded = embed_times(torch.linspace(0, 1, 11), 32)
-    assert embedded.shape == (11, 32)
+    embedded = embed_times(torch.linspace(0, 1, 11))
+    assert embedded.shape == (11, 64)
     distances = torch.cdist(embedded, embedded) + 100 * torch.eye(11)
     assert distances.min() > 0.5
+
+
+def test_errors_of_validation_depend_on_the_images_alone():
+    data, labels, seeds = torch.randn(8, 3), torch.zeros(8, dtype=torch.long), torch.arange(8)
+    velocity = exact_velocity(0.0, 1.0)
+    errors = validation_errors(velocity, data, labels, seeds)
+    torch.manual_seed(5)
+    assert torch.allclose(validation_errors(velocity, data[3:5], labels[3:5], seeds[3:5]), errors[3:5])
+
+
+@pytest.mark.parametrize("name", ["latent_flow", "pixel_diffusion"])
+def test_guidance_without_dropped_labels_is_refused(name):
+    config = get_family(name).Config
+    with pytest.raises(UserError, match="label_drop"):
+        build_config(config, {"label_drop": 0}, origin="--set")
+    assert build_config(config, {"label_drop": 0, "guidance": 1}, origin="--set").label_drop == 0

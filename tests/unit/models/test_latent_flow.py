@@ -7,8 +7,10 @@ import torch
 from pretrained_runs import pretrained_overrides, pretrained_run
 
 from raysynth.errors import UserError
+from raysynth.models import priors
 from raysynth.models.context import Context
 from raysynth.models.latent_flow import LatentFlow
+from raysynth.models.priors import ClassMixtures, Standardisation
 
 SHAPE = (1, 16, 16)
 STEPS = 30
@@ -80,6 +82,7 @@ def test_a_mixture_finds_the_parts_of_a_class():
     for step in range(STEPS):
         family.context.at(1, step)
         family.train_step(torch.zeros(64, *SHAPE), torch.zeros(64, dtype=torch.long))
+    assert family.mixtures is not None
     means = family.mixtures.means[0].mean(1).sort().values
     assert means.tolist() == pytest.approx([-1, 1], abs=0.05)  # in units of the spread
     assert family.mixtures.weights[0].tolist() == pytest.approx([0.5, 0.5], abs=0.05)
@@ -95,3 +98,30 @@ def test_what_is_no_autoencoder_of_these_images_is_refused():
         LatentFlow(config, shape=SHAPE, num_classes=4, context=Context())
     of_transfer = LatentFlow.Config(pretrained=str(pretrained_run("transfer_cvae", SHAPE, 3)))
     LatentFlow(of_transfer, shape=SHAPE, num_classes=3, context=Context())  # a denoising VAE is one
+
+
+def test_a_mixture_of_too_many_numbers_is_refused(monkeypatch):
+    monkeypatch.setattr(priors, "MAX_FULL", 4)
+    with pytest.raises(UserError, match="prior=mixture: of 8 latent numbers"):
+        build(prior="mixture")
+
+
+def test_a_small_class_has_fewer_components():
+    mixtures = ClassMixtures(2, 3, 4)
+    latents = torch.randn(15, 3)
+    labels = torch.tensor([0] * 12 + [1] * 3)
+    mixtures.learn(latents, labels, Context())
+    assert (mixtures.weights > 0).sum(1).tolist() == [4, 1]
+    placed = mixtures.place(torch.zeros(2, 3), torch.tensor([0.999999, 0.999999]), torch.tensor([1, 1]))
+    assert torch.allclose(placed, latents[12:].mean(0).expand(2, 3), atol=1e-4)
+    assert torch.isfinite(mixtures.negative_log_likelihood(latents, labels)).all()
+
+
+def test_latents_far_from_zero_are_standardised():
+    standardisation = Standardisation(3)
+    latents = 100 + 0.1 * torch.randn(500, 3)
+    for rows in latents.split(50):
+        standardisation.follow(rows, Context())
+    own = standardisation.standardise(latents)
+    assert own.std(0).tolist() == pytest.approx([1, 1, 1], abs=0.01)
+    assert torch.allclose(standardisation.restore(own), latents, atol=1e-4)

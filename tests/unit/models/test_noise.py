@@ -7,15 +7,15 @@ import math
 import pytest
 import torch
 
-from raysynth.models.context import Context
 from raysynth.models.noise import add_noise, peak_signal_to_noise
 
 GREY = torch.zeros(4, 1, 32, 32)  # 0.5 for pixels from 0 to 1
 BLACK = GREY - 1
 
 
-def noised(images, kind, strength, context=None):
-    return add_noise(images, kind, torch.full((len(images),), strength), context or Context(), "test")
+def noised(images, kind, strength):
+    normal = torch.randn(len(images), 2, *images.shape[1:], generator=torch.Generator().manual_seed(0))
+    return add_noise(images, kind, torch.full((len(images),), strength), normal)
 
 
 @pytest.mark.parametrize("kind", ["gaussian", "rician", "salt_pepper"])
@@ -44,15 +44,11 @@ def test_salt_and_pepper_take_their_share_of_pixels():
         assert (pixels == value).float().mean().item() == pytest.approx(0.15, abs=0.02)
 
 
-def test_each_image_has_its_own_strength_whatever_the_number_of_workers():
-    strengths = torch.tensor([0.0, 0.1, 0.2, 0.4])
-    whole = add_noise(GREY, "rician", strengths, Context(), "test")
+def test_each_image_has_its_own_strength():
+    strengths = torch.tensor([0.0, 0.05, 0.1, 0.2])
+    whole = add_noise(GREY, "gaussian", strengths, torch.randn(4, 2, 1, 32, 32))
     assert torch.equal(whole[0], GREY[0])
-    shares = [
-        add_noise(GREY[rows], "rician", strengths[rows], Context(rank=rank, world_size=2), "test")
-        for rank, rows in enumerate((slice(0, 2), slice(2, 4)))
-    ]
-    assert torch.equal(torch.cat(shares), whole)
+    assert (whole.flatten(1).std(1) / 2).tolist() == pytest.approx(strengths.tolist(), rel=0.15)
 
 
 def test_psnr_of_a_known_error():

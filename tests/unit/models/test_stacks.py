@@ -79,16 +79,32 @@ def test_presets_say_depth_and_size(name):
 
 
 def test_a_preset_that_is_unknown_or_contradicted_is_refused():
-    with pytest.raises(UserError, match=r"JDM10-512.*JDM13-256"):
+    with pytest.raises(UserError, match=r"--set preset=.JDM10-512.: want one of JDM13-256"):
         build_config(DenoisingVAE.Config, {"preset": "JDM10-512"}, origin="--set")
     with pytest.raises(UserError, match=r"depth=16.*JDM13-256"):
         build_config(DenoisingVAE.Config, {"preset": "JDM13-256", "depth": 16}, origin="--set")
 
 
+def test_too_few_blocks_and_what_is_no_preset_are_refused():
+    with pytest.raises(UserError, match="depth=2: images of 32 pixels a side need at least 3"):
+        build(depth=2)
+    with pytest.raises(UserError, match="--set preset"):
+        build_config(DenoisingVAE.Config, {"preset": ["JDM13-256"]}, origin="--set")
+
+
+def test_validation_sees_the_same_noise_each_time_and_on_each_worker():
+    family = build(noise="gaussian", noise_strength=0.5)
+    images = torch.rand(6, 1, 32, 32) * 2 - 1
+    seen = family.seen_in_validation(images)
+    family.context.at(3, 0)
+    assert torch.equal(family.seen_in_validation(images[2:4]), seen[2:4])
+    assert not torch.equal(seen, images)
+
+
 def test_it_sees_noise_in_training_and_clean_images_are_its_aim():
     family = build(noise="gaussian", noise_strength=0.5)
     images = torch.zeros(8, 1, 32, 32)
-    seen = family.seen(images, "train")
+    seen = family.seen(images)
     deviations = seen.flatten(1).std(1) / 2
     assert deviations.max() > 2 * deviations.min()  # each its own strength
     noised, drawn = family.denoise(images, torch.arange(8) % 3, 0.2)

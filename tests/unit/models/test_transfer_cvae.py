@@ -78,6 +78,15 @@ def test_frozen_convolutions_stay_and_unfrozen_ones_learn_more_slowly():
     assert family.state_dict()["phase"] == "unfrozen"
 
 
+def test_a_block_that_could_not_be_loaded_learns_from_the_start():
+    family = build((3, 16, 16), SHAPE)
+    family.start_phase(family.phases(4)[0])
+    moved = step(family)
+    first = {name for name in in_blocks(family) if name.startswith("encoder.stages.0.0.")}
+    assert all(moved[name] for name in first)
+    assert not [name for name in in_blocks(family) - first if moved[name]]
+
+
 @pytest.mark.parametrize(("epochs", "wanted"), [(40, (30, 10)), (20, (15, 5)), (4, (3, 1)), (3, (2, 1)), (2, (1, 1))])
 def test_phases_scale_with_the_epochs(epochs, wanted):
     assert build().phases(epochs) == [Phase("frozen", wanted[0]), Phase("unfrozen", wanted[1])]
