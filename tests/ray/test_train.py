@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("ray_cluster")
 # Steps are few and rates low, so that differences of rounding cannot grow; no dropout, whose masks are a worker's own.
 CONFIG = {
     "batch_size": 8,
-    "width": 8,
+    "width": 4,
     "latent_dim": 4,
     "n_critic": 1,
     "critic": "batchnorm",
@@ -86,7 +86,7 @@ def test_two_workers_equal_one_for_every_family(stripes: Dataset, stacked_stripe
 def create(name: str, dataset: Dataset, path: Path) -> Path:
     """A run of two epochs without a scoring network."""
     config_class = get_family(name).Config
-    wanted = CONFIG | {"learning_rate": 1e-4}
+    wanted = CONFIG | {"learning_rate": 1e-4} | ({"width": 8} if name == "pixel_diffusion" else {})
     overrides = {key: value for key, value in wanted.items() if key in config_class.model_fields}
     overrides |= pretrained_overrides(name, dataset.shape, len(dataset.classes))
     config = build_config(config_class, overrides, origin="test").model_dump()
@@ -101,7 +101,7 @@ def compare(one: Path, two: Path) -> None:
     for column in set(tables[0].columns) - NOT_COMPARED:
         if not column.startswith(("frechet", "score", "diversity")):  # of few images, and of another kind of network
             first, second = (table[column].tolist() for table in tables)
-            assert second == pytest.approx(first, rel=1e-3, abs=1e-4, nan_ok=True), f"{one.name} {column}"
+            assert second == pytest.approx(first, rel=1e-3, abs=3e-4, nan_ok=True), f"{one.name} {column}"
     states = [load_newest_checkpoint(run / "checkpoints") for run in (one, two)]
     assert states[0] is not None
     assert states[1] is not None
