@@ -25,7 +25,6 @@ CONFIG = {
     "latent_dim": 4,
     "n_critic": 1,
     "critic": "batchnorm",
-    "depth": 4,  # of autoencoders: rounding grows through many normalisations of few rows
     "score_every": 2,
     "generator_learning_rate": 1e-4,
     "critic_learning_rate": 1e-4,
@@ -87,6 +86,7 @@ def create(name: str, dataset: Dataset, path: Path) -> Path:
     """A run of two epochs without a scoring network."""
     config_class = get_family(name).Config
     wanted = CONFIG | {"learning_rate": 1e-4} | ({"width": 8} if name == "pixel_diffusion" else {})
+    wanted |= {"depth": 4}  # of stacks: rounding grows through many normalisations of few rows
     overrides = {key: value for key, value in wanted.items() if key in config_class.model_fields}
     overrides |= pretrained_overrides(name, dataset.shape, len(dataset.classes))
     config = build_config(config_class, overrides, origin="test").model_dump()
