@@ -59,6 +59,8 @@ def learn(case: str, rank: int | None) -> dict[str, Tensor]:
     family_class = get_family(name)
     # No dropout: masks are a worker's own. A slow critic: Adam's first step is as long where a gradient is nothing but
     # rounding, and the generator's gradient goes through the critic after that step.
+    # Few blocks in a stack: of 13, a change of 2e-6 in the images moved a gradient by 8 % of its largest (of 4, by
+    # 1e-5), for a rectifier or a pooling took its other side.
     wanted = {
         "width": 8,
         "latent_dim": 4,
