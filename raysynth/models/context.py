@@ -64,7 +64,12 @@ class Context:
     def at(self, epoch: int, step: int) -> None:
         """Move to a step. torch's own generator is seeded too: dropout is then equal for equal world sizes."""
         self.epoch, self.step = epoch, step
-        torch.manual_seed(hash_seed(self.seed, epoch, step, "torch", self.rank))
+        seed = hash_seed(self.seed, epoch, step, "torch", self.rank)
+        # Not torch.manual_seed: on machines without a GPU it formats the whole call stack for each kind of accelerator,
+        # 0.4 ms at a shallow stack, 1.5 ms and more below Ray Train.
+        torch.default_generator.manual_seed(seed)
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(seed)
 
     def normal(self, name: str, num_rows: int, *shape: int) -> Tensor:
         """This worker's `num_rows` rows of standard normal numbers, (num_rows, *shape)."""

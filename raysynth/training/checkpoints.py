@@ -33,8 +33,16 @@ def save_checkpoint(folder: Path, epoch: int, state: dict[str, Any]) -> Path:
 
 def check_finite(state: dict[str, Any]) -> None:
     """Raise TrainingStopped, naming it, when a weight or an optimiser's moment is not finite."""
-    for name, tensor in _tensors(state):
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+    named = [(name, tensor) for name, tensor in _tensors(state) if tensor.is_floating_point() and tensor.numel()]
+    if not named:
+        return
+    # A sum is finite only where all is: one pass a tensor, and one wait for the device in all. It may also overflow
+    # where nothing else is wrong, so the elements have the last word.
+    device = named[0][1].device  # an optimiser may count its steps on the CPU
+    sums = torch.stack([tensor.detach().sum().float().to(device, non_blocking=True) for _, tensor in named])
+    for at in (~torch.isfinite(sums)).nonzero().flatten().tolist():
+        name, tensor = named[at]
+        if not bool(torch.isfinite(tensor).all()):
             raise TrainingStopped(f"{name} is not finite after the last step of the epoch, which was not saved")
 
 

@@ -65,3 +65,13 @@ def test_weights_that_are_not_finite_are_named():
     check_finite(state(1.0))
     with pytest.raises(TrainingStopped, match=r"model\.weight is not finite"):
         check_finite(state(float("inf")))
+    for hidden in (float("nan"), float("inf"), float("-inf")):
+        broken = state()
+        broken["optimizer"] = {"moments": [torch.zeros(0), torch.tensor([1.0, hidden, float("inf"), 2.0])]}
+        with pytest.raises(TrainingStopped, match=r"optimizer\.moments\[1\] is not finite"):
+            check_finite(broken)
+
+
+def test_weights_whose_sum_overflows_are_finite():
+    check_finite(state(3e38))
+    check_finite({"model": {"weight": torch.full((3,), 3e38), "large": torch.full((2,), 1e300, dtype=torch.float64)}})
