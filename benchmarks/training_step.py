@@ -5,6 +5,8 @@
 
 Each row runs in a process of its own, one after the other, in rounds; medians are printed, and each row's ratio to
 raysynth's bare step (the median of the ratios within a round). Images are the real ones that a critic step sees.
+Where other work shares the machine a round's ratio moves by a tenth and more; what the loop adds is therefore also
+timed from within: the share of a pass over the training images that is spent outside `train_step`.
 Keras is installed beside: `uv venv DIR; uv pip install --python DIR/bin/python tensorflow-cpu keras`.
 """
 
@@ -106,25 +108,56 @@ def lazy_step(dataset: Dataset, arguments: argparse.Namespace) -> dict[str, Any]
     return bare_step(dataset, arguments, penalty_every=LAZY)
 
 
+class StepClock:
+    """When each `train_step` of a family began and ended, while it is open; in this process only."""
+
+    def __init__(self, family_class: type[Any]) -> None:
+        self.family_class, self.train_step = family_class, family_class.train_step
+        self.times: list[tuple[float, float]] = []
+
+    def __enter__(self) -> StepClock:
+        def timed(family: Any, images: Tensor, labels: Tensor) -> Any:
+            began = time.perf_counter()
+            metrics = self.train_step(family, images, labels)
+            self.times.append((began, time.perf_counter()))
+            return metrics
+
+        self.family_class.train_step = timed
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.family_class.train_step = self.train_step
+
+    def outside(self, steps_per_epoch: int) -> dict[str, float]:
+        """The share of the passes that is not in a step, and the seconds from a pass to the next; no first epoch."""
+        times = np.array(self.times).reshape(-1, steps_per_epoch, 2)[1:]
+        inside, passes = (times[..., 1] - times[..., 0]).sum(), (times[:, -1, 1] - times[:, 0, 0]).sum()
+        between_passes_s = np.median(times[1:, 0, 0] - times[:-1, -1, 1])
+        return {"outside": float(1 - inside / passes), "between_passes_s": float(between_passes_s)}
+
+
 def loop(dataset: Dataset, arguments: argparse.Namespace) -> dict[str, Any]:
     """`run_epochs`: batches cut, metrics averaged and checked, all that an epoch costs without a run folder."""
     family, context = build(dataset, arguments)
     batches = Batches(*dataset.pixels("train"), batch_size=family.config.batch_size, context=context)
     started = time.perf_counter()
     run_epochs(family, batches, context=context, num_epochs=1)
-    num_epochs = max(2, math.ceil(arguments.seconds / (time.perf_counter() - started)))
-    started = time.perf_counter()
-    run_epochs(family, batches, context=context, num_epochs=num_epochs)
-    elapsed = time.perf_counter() - started
-    return {"images_per_s": num_epochs * batches.num_steps * batches.batch_size / elapsed}
+    num_epochs = max(3, math.ceil(arguments.seconds / (time.perf_counter() - started)))
+    with StepClock(type(family)) as clock:
+        started = time.perf_counter()
+        run_epochs(family, batches, context=context, num_epochs=num_epochs)
+        elapsed = time.perf_counter() - started
+    rate = num_epochs * batches.num_steps * batches.batch_size / elapsed
+    return {"images_per_s": rate, **clock.outside(batches.num_steps)}
 
 
 def ray_train(dataset: Dataset, arguments: argparse.Namespace, workers: int) -> dict[str, Any]:
     """`raysynth train`: metrics.csv's images_per_s, the passes over the training images, without the first epoch."""
     config = build_config(get_family(arguments.family).Config, settings(arguments), origin="--set")
     images_an_epoch = dataset.num_images("train") // config.batch_size * config.batch_size
-    num_epochs = 1 + max(2, math.ceil(arguments.seconds * arguments.expected / images_an_epoch))
-    with tempfile.TemporaryDirectory() as out:
+    num_epochs = 1 + max(3, math.ceil(arguments.seconds * arguments.expected / images_an_epoch))
+    clock = StepClock(get_family(arguments.family))
+    with tempfile.TemporaryDirectory() as out, clock:
         run = train(
             arguments.family,
             data=dataset.path,
@@ -136,7 +169,8 @@ def ray_train(dataset: Dataset, arguments: argparse.Namespace, workers: int) -> 
         )
         rows = np.genfromtxt(run / "metrics.csv", delimiter=",", names=True)
     rates = rows["images_per_s"][1:]
-    return {"images_per_s": float(len(rates) / (1 / rates).sum())}
+    outside = clock.outside(dataset.num_images("train") // config.batch_size) if clock.times else {}
+    return {"images_per_s": float(len(rates) / (1 / rates).sum()), **outside}
 
 
 def plain(dataset: Dataset, arguments: argparse.Namespace, num_workers: int) -> dict[str, Any]:
@@ -294,6 +328,7 @@ def main() -> None:
     names = rows_to_run(arguments)
     results: dict[str, list[float]] = {name: [] for name in names}
     parameters: dict[str, str] = {}
+    outside: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         dataset = phantom(folder / "data", num_images=960, size=arguments.size)
@@ -311,6 +346,8 @@ def main() -> None:
                 call = [sys.executable, __file__, *sys.argv[1:], "--row", name]
                 result = run_json([*call, "--folder", temporary, "--expected", str(expected)])
                 results[name].append(result["images_per_s"])
+                if "outside" in result:
+                    outside[name].append((result["outside"], result["between_passes_s"]))
                 if "critic_parameters" in result:
                     counts = (result["generator_parameters"], result["critic_parameters"])
                     parameters[name] = "generator {:,} parameters, critic {:,}".format(*counts)
@@ -319,6 +356,12 @@ def main() -> None:
         if "step" in results:
             ratios = [rate / step for rate, step in zip(rates, results["step"], strict=True)]
             line += f", {statistics.median(ratios):.3f} of the bare step"
+        if outside[name]:
+            shares, seconds = zip(*outside[name], strict=True)
+            line += (
+                f"; {statistics.median(shares):.2%} of a pass outside the step ({min(shares):.2%} to {max(shares):.2%})"
+            )
+            line += f", {statistics.median(seconds):.3f} s between passes"
         print(line + (f"; {parameters[name]}" if name in parameters else ""))
 
 

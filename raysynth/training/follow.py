@@ -17,6 +17,7 @@ def following(run: RunFolder, say: Callable[[str], None]) -> Iterator[None]:
     """While the block runs, say a line for each new epoch of `run`, and one for whatever goes wrong."""
     num_epochs = run.settings()["epochs"]
     done = threading.Event()
+    read = run.versions()
     seen = len(run.history())
     if seen:
         say(f"going on after epoch {seen}")
@@ -35,8 +36,12 @@ def following(run: RunFolder, say: Callable[[str], None]) -> Iterator[None]:
                 say(f"warning: epoch {finding.first_epoch}: {finding.message}")
 
     def watch() -> None:
+        nonlocal read
         while not done.wait(POLL_S):
-            say_new()
+            # Only what was written anew is read: the time of this thread is lost to an in-process training.
+            if (written := run.versions()) != read:
+                read = written
+                say_new()
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()

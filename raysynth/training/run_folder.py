@@ -154,6 +154,18 @@ class RunFolder:
             table["leakage"] = leakage
         write_text(self.path / "metrics.csv", table.to_csv(index=False))
 
+    def versions(self) -> list[tuple[int, int, int] | None]:
+        """What changes when `metrics.csv` or `findings.csv` is written, without reading them; None: there is none."""
+        versions: list[tuple[int, int, int] | None] = []
+        for name in ("metrics.csv", "findings.csv"):
+            try:
+                stat = (self.path / name).stat()
+            except FileNotFoundError:
+                versions.append(None)
+            else:
+                versions.append((stat.st_ino, stat.st_mtime_ns, stat.st_size))
+        return versions
+
     def findings(self) -> list[Finding]:
         """`findings.csv`: what was wrong, from which epoch to which; nothing in most runs."""
         file = self.path / "findings.csv"

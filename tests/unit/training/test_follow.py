@@ -52,3 +52,16 @@ def test_what_goes_wrong_is_said_once(tmp_path):
     warnings = [line for line in lines if line.startswith("warning: ")]
     assert warnings == ["warning: epoch 1: collapse: images differ by only 1 %"]
     assert len(lines) == 4
+
+
+def test_nothing_is_read_while_nothing_is_written(tmp_path, monkeypatch):
+    (tmp_path / "config.yaml").write_text("family: wcgan_gp\nepochs: 3\nconfig: {}\ndata: {}\n")
+    run = RunFolder(tmp_path)
+    run.write_history([{"epoch": 1.0, "images_per_s": 1.0, "seconds": 1.0}])
+    reads = []
+    history = run.history
+    monkeypatch.setattr("raysynth.training.follow.POLL_S", 0.01)
+    monkeypatch.setattr(run, "history", lambda: reads.append(1) or history())
+    with following(run, lambda line: None):
+        time.sleep(0.3)
+        assert len(reads) == 1
