@@ -18,7 +18,10 @@ from raysynth.training.train import train
 from raysynth.training.worker import train_run
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
-# Steps are few and rates low, so that differences of rounding cannot grow; no dropout, whose masks are a worker's own.
+# Steps are few and rates low, so that differences of rounding cannot grow: Adam's first steps are as long where a
+# gradient is nothing but rounding, and two trainings may take them to opposite sides. No dropout, whose masks are a
+# worker's own.
+LEARNING_RATE = 2e-5
 CONFIG = {
     "batch_size": 8,
     "width": 4,
@@ -26,8 +29,8 @@ CONFIG = {
     "n_critic": 1,
     "critic": "batchnorm",
     "score_every": 2,
-    "generator_learning_rate": 1e-4,
-    "critic_learning_rate": 1e-4,
+    "generator_learning_rate": LEARNING_RATE,
+    "critic_learning_rate": LEARNING_RATE,
 }
 NOT_COMPARED = {"seconds", "images_per_s", "leakage"}
 
@@ -85,7 +88,7 @@ def test_two_workers_equal_one_for_every_family(stripes: Dataset, stacked_stripe
 def create(name: str, dataset: Dataset, path: Path) -> Path:
     """A run of two epochs without a scoring network."""
     config_class = get_family(name).Config
-    wanted = CONFIG | {"learning_rate": 1e-4} | ({"width": 8} if name == "pixel_diffusion" else {})
+    wanted = CONFIG | {"learning_rate": LEARNING_RATE} | ({"width": 8} if name == "pixel_diffusion" else {})
     wanted |= {"depth": 4}  # of stacks: rounding grows through many normalisations of few rows
     overrides = {key: value for key, value in wanted.items() if key in config_class.model_fields}
     overrides |= pretrained_overrides(name, dataset.shape, len(dataset.classes))
@@ -101,7 +104,7 @@ def compare(one: Path, two: Path) -> None:
     for column in set(tables[0].columns) - NOT_COMPARED:
         if not column.startswith(("frechet", "score", "diversity")):  # of few images, and of another kind of network
             first, second = (table[column].tolist() for table in tables)
-            assert second == pytest.approx(first, rel=1e-3, abs=3e-4, nan_ok=True), f"{one.name} {column}"
+            assert second == pytest.approx(first, rel=1e-3, abs=1e-4, nan_ok=True), f"{one.name} {column}"
     states = [load_newest_checkpoint(run / "checkpoints") for run in (one, two)]
     assert states[0] is not None
     assert states[1] is not None
@@ -109,6 +112,6 @@ def compare(one: Path, two: Path) -> None:
     for part in {"generator", "critic", "network"} & set(states[0]["model"]):
         for name, value in states[0]["model"][part].items():
             other = states[1]["model"][part][name]
-            torch.testing.assert_close(other, value, rtol=2e-3, atol=2e-4, msg=f"{one.name} {part}.{name}")
+            torch.testing.assert_close(other, value, rtol=2e-3, atol=2 * LEARNING_RATE, msg=f"{one.name} {part}.{name}")
             compared += 1
     assert compared > 15
