@@ -78,8 +78,8 @@ def _train_nested(job: dict[str, Any]) -> None:
 
     from ray.tune.integration.ray_train import TuneReportCallback
 
+    from raysynth.training.ray_trainer import ray_trainer, stop_if_failed
     from raysynth.training.run_folder import RunFolder
-    from raysynth.training.train import ray_trainer, stop_if_failed
 
     with tempfile.TemporaryDirectory(prefix="raysynth-trial-") as storage:
         ray_trainer(

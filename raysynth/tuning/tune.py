@@ -78,8 +78,8 @@ def _plan(
     from raysynth.cluster.session import num_cores
     from raysynth.evaluation.scoring_network import ensure_scoring_network
     from raysynth.models.registry import get_family
+    from raysynth.training.plan import check_fits, create_run, warn_of_leakage
     from raysynth.training.pretrained import check_pretrained, resolve_pretrained
-    from raysynth.training.train import check_fits, create_run, warn_of_leakage
 
     if epochs is not None and epochs < 1:
         raise UserError(f"--epochs {epochs}: want 1 or more")
@@ -134,7 +134,7 @@ def _num_concurrent(space: SearchSpace, asked: int | None, workers_per_trial: in
     Raises UserError when there are not enough for one: Ray would wait for them in vain.
     """
     from raysynth.cluster.session import num_cores
-    from raysynth.training.train import num_gpus
+    from raysynth.training.ray_trainer import num_gpus
 
     if asked is not None and asked < 1:
         raise UserError(f"--max-concurrent {asked}: want 1 or more")
@@ -160,7 +160,7 @@ def _cpu_per_worker(space: SearchSpace) -> float:
 
 def _gpu_per_worker(space: SearchSpace) -> float:
     """A worker has one GPU where there are any, or what the space asks for, which may be none."""
-    from raysynth.training.train import num_gpus
+    from raysynth.training.ray_trainer import num_gpus
 
     return min(1.0, float(num_gpus())) if space.resources.gpu is None else space.resources.gpu
 

@@ -1,0 +1,122 @@
+"""One run, trained by Ray Train over workers or in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from raysynth.errors import TrainingStopped, UserError
+from raysynth.training.run_folder import RunFolder
+
+Row = dict[str, float]
+
+
+def ray_trainer(
+    run: RunFolder,
+    workers: int,
+    storage: str | None,
+    *,
+    num_threads: int,
+    gpus_per_worker: float | None = None,
+    search: Mapping[str, Any] | None = None,
+    callbacks: Sequence[Any] = (),
+) -> Any:
+    """Ray Train's trainer for one run; `workers` = 0 is its local mode, in this process.
+
+    `storage` is for Ray's own notes: all that lasts is in the run's folder. `search`, of a trial, is what
+    `carrying_forward` needs.
+    """
+    import ray.train
+    from ray.train.torch import TorchTrainer
+    from ray.train.v2.api.config import LoggingConfig
+
+    from raysynth.cluster.session import quiet_ray
+
+    quiet_ray()
+    gpus = min(1.0, float(num_gpus())) if gpus_per_worker is None else gpus_per_worker
+    return TorchTrainer(
+        train_on_ray_worker,
+        train_loop_config={
+            "run": str(run.path.resolve()),
+            "num_threads": num_threads,
+            "search": dict(search) if search else None,
+        },
+        scaling_config=ray.train.ScalingConfig(
+            num_workers=workers,
+            use_gpu=gpus > 0,
+            resources_per_worker={"CPU": 1, "GPU": gpus} if gpus and workers else None,
+        ),
+        run_config=ray.train.RunConfig(
+            name=f"{run.path.parent.name}-{run.path.name}",
+            storage_path=storage,
+            failure_config=ray.train.FailureConfig(max_failures=2, controller_failure_limit=2),
+            logging_config=LoggingConfig(log_level="ERROR"),
+            callbacks=list(callbacks),
+        ),
+    )
+
+
+def train_on_ray_worker(job: dict[str, Any]) -> None:
+    """What Ray Train runs on each worker. `job` holds plain values: the run's path, threads, and of what search."""
+    import ray.train
+    from ray.train.torch import get_device
+
+    from raysynth.training.worker import train_run
+    from raysynth.tuning.trial import carrying_forward
+
+    worker = ray.train.get_context()
+
+    def report(row: Row) -> None:
+        ray.train.report(dict(row))
+
+    # A training that cannot go on is no fault of a worker: Ray would start it again, to end in the same way. All
+    # workers return, and whoever started them reads the run's status.
+    with suppress(TrainingStopped):
+        train_run(
+            job["run"],
+            num_threads=job["num_threads"],
+            rank=worker.get_world_rank(),
+            world_size=worker.get_world_size(),
+            device=get_device(),
+            report=carrying_forward(job["search"], report) if job["search"] else report,
+        )
+
+
+def stop_if_failed(run: RunFolder) -> None:
+    """Raise TrainingStopped with the run's own reason when its workers could not go on."""
+    status = run.status()
+    if status["state"] == "failed":
+        raise TrainingStopped(f"{run.path}: {status['message']}")
+
+
+def num_gpus() -> int:
+    """GPUs that torch can use on this machine."""
+    import torch
+
+    return torch.cuda.device_count()
+
+
+def check_workers(asked: int | None, option: str = "--workers") -> int:
+    """The number of workers: `asked`, or by default one a GPU, and without GPUs 0, which is in-process.
+
+    Raises UserError for more than this machine has GPUs (or cores) for: Ray would wait for them in vain.
+    """
+    from raysynth.cluster.session import num_cores
+
+    gpus = num_gpus()
+    if asked is None:
+        return gpus
+    if asked < 0:
+        raise UserError(f"{option} {asked}: want 0 (in-process) or more")
+    available, unit = (gpus, "GPUs") if gpus else (num_cores(), "cores")
+    if asked > max(1, available):
+        raise UserError(f"{option} {asked}: this machine has {available} {unit}; use {available} or fewer")
+    return asked
+
+
+def threads_per_worker(workers: int) -> int:
+    """Cores divided by workers: threads that fight for a core cost more than they give."""
+    from raysynth.cluster.session import num_cores
+
+    return max(1, num_cores() // max(1, workers))
