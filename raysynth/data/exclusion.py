@@ -24,6 +24,7 @@ class Exclusion:
     target: Dataset
     kept: np.ndarray
     num_copies: int
+    num_train: int  # of the kept
 
     @property
     def num_excluded(self) -> int:
@@ -54,7 +55,7 @@ def find_excluded(dataset: Dataset, target: Dataset, *, find_copies: FindCopies 
                 f"--exclude {target.path}: leaves no {split} images of {dataset.name}: its other images are copies of "
                 "those that it is judged by, or of their groups; pre-train on other images"
             )
-    return Exclusion(dataset, target, kept, int(are_copies.sum()))
+    return Exclusion(dataset, target, kept, int(are_copies.sum()), int((splits[kept] == "train").sum()))
 
 
 def write_rest(exclusion: Exclusion, out: Path) -> Dataset:

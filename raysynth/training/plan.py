@@ -113,8 +113,8 @@ def create_run(
     )
 
 
-def describe(settings: dict[str, Any], run: RunFolder, workers: int) -> str:
-    """The plan in one line."""
+def describe(settings: dict[str, Any], run: RunFolder, workers: int, *, num_images: int | None = None) -> str:
+    """The plan in one line; `num_images` are the train images, where some of the data set's are left out."""
     data = settings.get("data") or {
         "name": settings["dataset"].name,
         "train_counts": settings["dataset"].counts["train"],
@@ -122,7 +122,7 @@ def describe(settings: dict[str, Any], run: RunFolder, workers: int) -> str:
     }
     where = "in-process" if workers == 0 else f"{workers} workers"
     side = " x ".join(str(size) for size in data["shape"])
-    num_images = sum(data["train_counts"].values())
+    num_images = sum(data["train_counts"].values()) if num_images is None else num_images
     config = ", ".join(f"{key}={value}" for key, value in settings["config"].items())
     return (
         f"{settings['family']}, {settings['epochs']} epochs, {where}, on {num_images} train images "

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from raysynth.data.dataset import load_dataset
-from raysynth.data.exclusion import find_excluded, write_rest
+from raysynth.data.exclusion import Exclusion, find_excluded, write_rest
 from raysynth.data.locations import Location
 from raysynth.errors import Interrupted, UserError
 from raysynth.models.registry import get_family
@@ -47,6 +47,7 @@ def train(
     if family is not None:
         get_family(family, "FAMILY")
     workers = check_workers(workers)
+    excluded: Exclusion | None = None
     if resume is not None:
         run = RunFolder.open(resume, "--resume")
         settings = run.settings()
@@ -79,12 +80,12 @@ def train(
                 f"left out: {excluded.num_excluded} of {excluded.dataset.num_images()} images, the groups of "
                 f"{excluded.num_copies} copies of validation and test images of {excluded.target.name}"
             )
-    say(describe(settings, run, workers))
+    say(describe(settings, run, workers, num_images=excluded.num_train if excluded else None))
     if dry_run:
         return run.path
     if resume is None:
         try:
-            if exclude is not None:
+            if excluded is not None:
                 settings["dataset"] = rest = write_rest(excluded, run.path / "data")
                 name, num_epochs = settings["family"], settings["epochs"]
                 check_fits(name, settings["config"], rest, max(1, workers), epochs=num_epochs, say=_quietly)

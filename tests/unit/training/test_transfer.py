@@ -77,6 +77,15 @@ def test_pre_training_leaves_out_what_the_target_is_judged_by(pretrained, target
           say=lambda line: None)  # fmt: skip
 
 
+def test_the_plan_counts_what_is_left(target, public, tmp_path):
+    lines: list[str] = []
+    run = train("denoising_vae", data=public.path, exclude=target.path, epochs=1, overrides=SMALL, workers=0,
+                out=tmp_path, dry_run=True, say=lines.append)  # fmt: skip
+    assert lines[0].startswith("left out: 8 of 30 images")
+    assert "on 14 train images" in lines[1]
+    assert not run.exists()
+
+
 def test_a_start_that_knows_test_images_is_refused(target, public, tmp_path):
     run = train(
         "denoising_vae", data=public.path, epochs=1, overrides=SMALL, workers=0, out=tmp_path, say=lambda line: None
