@@ -292,7 +292,7 @@ def run_json(command: list[str], without: tuple[str, ...] = ()) -> dict[str, Any
 def rows_to_run(arguments: argparse.Namespace) -> list[str]:
     """The names of the rows that this family and this machine allow; a line says which are left out, and why."""
     fields = get_family(arguments.family, "--family").Config.model_fields
-    names = arguments.rows or list(ROWS)
+    names = list(dict.fromkeys(arguments.rows or ROWS))  # a row named twice would have twice the rounds of others
     reasons = {}
     if "penalty_every" not in fields:
         reasons["lazy"] = f"{arguments.family} has no penalty_every"
