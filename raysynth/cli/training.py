@@ -116,9 +116,13 @@ def generate_verb(
     confidence: float | None = typer.Option(
         None, help="With --keep agreeing: probability of its label above which an image is kept. Default: 0.5."
     ),
+    set_: list[str] = typer.Option(
+        [], "--set", metavar="KEY=VALUE", help="How samples are drawn, e.g. guidance=2; may be repeated."
+    ),
     json_: bool = typer.Option(False, "--json", help=JSON_HELP),
 ) -> None:
     """Draw a synthetic data set from a run or a sweep."""
+    from raysynth.config import parse_overrides
     from raysynth.training.generate import generate
 
     dataset = generate(
@@ -130,6 +134,7 @@ def generate_verb(
         workers=workers,
         keep=keep,
         confidence=confidence,
+        overrides=parse_overrides(set_),
         say=say_to_stderr if json_ else say,
     )
     if json_:

@@ -118,6 +118,8 @@ class Family(Model):
     # `raysynth.training.health`. Accuracies are known by their names, which begin with `accuracy`.
     critic_gap: ClassVar[tuple[str, str] | None] = None
 
+    sampling_options: ClassVar[tuple[str, ...]] = ()  # that nothing learns by: `generate --set` may change them
+
     needs_same_classes: ClassVar[bool] = False  # of the run `pretrained`, where it has that option
 
     curves: ClassVar[tuple[Curve, ...]] = ()  # figures of metrics.csv, in the report

@@ -47,6 +47,9 @@ def validation_errors(velocity: Velocity, data: Tensor, labels: Tensor, seeds: T
     return flow_matching_errors(velocity, data, labels, noise, times)
 
 
+SAMPLING_OPTIONS = ("guidance", "num_steps")
+
+
 class Guidance(Config):
     """The options of sampling with guidance, and of the training that makes it possible."""
 

@@ -15,6 +15,7 @@ from raysynth.models.ema import MovingAverage
 from raysynth.models.family import Family, Metrics
 from raysynth.models.flow_matching import (
     NUM_TIME_FEATURES,
+    SAMPLING_OPTIONS,
     Guidance,
     embed_times,
     integrate,
@@ -76,6 +77,7 @@ class LatentFlow(Family):
     needs_same_classes = True
     summary = "learnt latents for a trained autoencoder (--set pretrained=RUN): flow with guidance, or Gaussians"
     metrics = (*Family.metrics, "loss", "validation_loss")
+    sampling_options = SAMPLING_OPTIONS
     curves = (
         ("loss", "What the prior minimises", ["loss", "validation_loss"],
          "Of a flow the squared error of its velocity, of Gaussians the negative log-likelihood, each for one latent "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,8 +13,16 @@ from raysynth.models.blocks import lay_out
 from raysynth.models.context import Context, content_seeds, seeded_normal
 from raysynth.models.ema import MovingAverage
 from raysynth.models.family import Family, Metrics
-from raysynth.models.flow_matching import Guidance, integrate, training_errors, validation_errors
+from raysynth.models.flow_matching import (
+    SAMPLING_OPTIONS,
+    Guidance,
+    Velocity,
+    integrate,
+    training_errors,
+    validation_errors,
+)
 from raysynth.models.registry import register
+from raysynth.models.told_augmentation import NUM_CHANGES, augment_and_tell
 from raysynth.models.unet import NUM_GROUPS, UNet
 
 
@@ -24,6 +33,7 @@ class PixelDiffusion(Family):
 
     summary = "diffusion model (rectified flow) on pixels: small U-Net, guidance"
     metrics = (*Family.metrics, "loss", "validation_loss")
+    sampling_options = SAMPLING_OPTIONS
     curves = (
         ("loss", "Squared error of the velocity", ["loss", "validation_loss"],
          "Mean over pixels. The validation's rising while the training's falls: images are learnt by heart."),
@@ -33,6 +43,9 @@ class PixelDiffusion(Family):
         batch_size: int = Field(default=32, gt=0, description="images in a step, over all workers")
         width: int = Field(default=24, gt=0, multiple_of=NUM_GROUPS, description="channels at half the image's side")
         num_blocks: int = Field(default=1, gt=0, description="residual blocks at each side of the U-Net, on each way")
+        augmentation: float = Field(
+            default=0.0, ge=0, le=1, description="probability of each change of an image; the network is told of them"
+        )
         learning_rate: float = Field(default=1e-3, gt=0, description="AdamW's, which falls to 0 by a straight line")
         ema_decay: float = Field(default=0.998, ge=0, lt=1, description="of the network's average, per step")
 
@@ -41,7 +54,10 @@ class PixelDiffusion(Family):
     def __init__(self, config: Config, *, shape: tuple[int, ...], num_classes: int, context: Context) -> None:
         super().__init__(config, shape=shape, num_classes=num_classes, context=context)
         torch.manual_seed(context.seed)  # the same initial weights on every worker
-        network = UNet(shape=shape, num_classes=num_classes, width=config.width, num_blocks=config.num_blocks)
+        network = UNet(
+            shape=shape, num_classes=num_classes, width=config.width, num_blocks=config.num_blocks,
+            num_changes=NUM_CHANGES if config.augmentation else 0,
+        )  # fmt: skip
         self.network = lay_out(network.to(context.device), self.num_dims)
         self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=config.learning_rate, fused=True)
         self.average = MovingAverage(self.network, config.ema_decay)
@@ -49,9 +65,13 @@ class PixelDiffusion(Family):
     def train_step(self, images: Tensor, labels: Tensor) -> Metrics:
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.learning_rate * (1 - self.context.progress)
+        network: Velocity = self.network
+        if self.config.augmentation:
+            images, changes = augment_and_tell(images, self.context, self.config.augmentation)
+            network = partial(self.network, changes=changes)
         with self.context.autocast():
             loss = training_errors(
-                self.network, images, labels, self.context,
+                network, images, labels, self.context,
                 label_drop=self.config.label_drop, unlabelled=self.num_classes,
             ).mean()  # fmt: skip
         self.context.step_optimizer(loss, self.optimizer)

@@ -17,15 +17,18 @@ NUM_GROUPS = 8  # of group normalisation
 class UNet(nn.Module):
     """Images (N, C, H, W), times (N,) in [0, 1] and labels (N,), `num_classes` standing for none, to velocities
     (N, C, H, W). Features of `width` channels at half the image's side and twice as many at each half of it, down to 8
-    pixels; attention there."""
+    pixels; attention there. With `num_changes` it is told how images were changed, (N, num_changes), if they were."""
 
-    def __init__(self, *, shape: tuple[int, ...], num_classes: int, width: int, num_blocks: int) -> None:
+    def __init__(
+        self, *, shape: tuple[int, ...], num_classes: int, width: int, num_blocks: int, num_changes: int = 0
+    ) -> None:
         super().__init__()
         num_conditions = 4 * width
         self.time = nn.Sequential(
             nn.Linear(NUM_TIME_FEATURES, num_conditions), nn.SiLU(), nn.Linear(num_conditions, num_conditions)
         )
         self.label_embedding = nn.Embedding(num_classes + 1, num_conditions)
+        self.changes = nn.Linear(num_changes, num_conditions, bias=False) if num_changes else None
         num_levels = max(1, num_doublings(shape) - 1)  # 64 pixels: features of 32, 16 and 8
         channels = [width * min(2**level, 4) for level in range(num_levels)]
         self.from_image = nn.Conv2d(4 * shape[0], width, 3, 1, 1)
@@ -55,8 +58,11 @@ class UNet(nn.Module):
         self.to_image = nn.Conv2d(before, 4 * shape[0], 3, 1, 1)
         nn.init.normal_(self.to_image.weight, 0.0, 0.1 / (9 * before) ** 0.5)  # hardly anything at first
 
-    def forward(self, images: Tensor, times: Tensor, labels: Tensor) -> Tensor:
-        conditions = F.silu(self.time(embed_times(times)) + self.label_embedding(labels))
+    def forward(self, images: Tensor, times: Tensor, labels: Tensor, changes: Tensor | None = None) -> Tensor:
+        conditions = self.time(embed_times(times)) + self.label_embedding(labels)
+        if self.changes is not None and changes is not None:
+            conditions = conditions + self.changes(changes)
+        conditions = F.silu(conditions)
         features = self.from_image(F.pixel_unshuffle(images, 2))
         kept = [features]
         for layer in self.down:

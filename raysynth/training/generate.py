@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -13,11 +13,13 @@ import numpy as np
 import torch
 
 from raysynth.cluster.session import ray_session
+from raysynth.config import build_config
 from raysynth.data.dataset import Dataset, load_dataset, refuse_existing, write_dataset
 from raysynth.data.locations import Location, locate
 from raysynth.data.provenance import write_hashes
 from raysynth.errors import UserError
 from raysynth.models.context import Context, hash_seed
+from raysynth.models.registry import get_family
 from raysynth.training.agreement import draw_agreeing, ensure_agreement_classifier
 from raysynth.training.checkpoints import load_newest_checkpoint, restore
 from raysynth.training.find_run import find_run
@@ -39,6 +41,7 @@ def generate(
     workers: int = 0,
     keep: str | None = None,
     confidence: float | None = None,
+    overrides: Mapping[str, Any] | None = None,
     say: Say = print,
 ) -> Dataset:
     """Draw images from a run (or a sweep's best run) and write them as a data set whose rows are all `train`.
@@ -47,11 +50,13 @@ def generate(
     `like`. Image i of a class has the same bytes for any number of workers: its own seed, chunks of one size, one
     thread. `workers`: Ray tasks; 0 is in-process. With `keep` "agreeing" only images are kept to which a classifier of
     the real train images gives their label with a probability above `confidence` (0.5); the set says so, and how many
-    it were. Raises UserError before anything is drawn, and where hardly any image of a class is kept.
+    it were. `overrides` (`--set`) are the family's `sampling_options`, e.g. guidance, in place of the run's. Raises
+    UserError before anything is drawn, and where hardly any image of a class is kept.
     """
     refuse_existing(out)
     source, sweep = find_run(run)
     settings = source.settings()
+    settings["config"] = _sampling_config(settings, overrides or {})
     classes: list[str] = settings["data"]["classes"]
     counts = _counts(settings, classes, per_class, like)
     if workers < 0:
@@ -73,7 +78,7 @@ def generate(
     def seed_of(label: int, number: int) -> int:
         return hash_seed(seed, label, number)
 
-    draw = partial(sample_sharded, source.path, workers=workers)
+    draw = partial(sample_sharded, source.path, workers=workers, config=settings["config"])
     chosen: dict[str, Any] = {}
     if keep:
         classifier = ensure_agreement_classifier(settings, say)
@@ -142,13 +147,27 @@ def _counts(
     return [counts.get(name, 0) for name in classes]
 
 
-def sample_sharded(run: Path, labels: np.ndarray, seeds: np.ndarray, *, workers: int) -> np.ndarray:
+def _sampling_config(settings: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """A run's config with the options that say how samples are drawn, not how the run learnt, changed."""
+    family = get_family(settings["family"])
+    for option in overrides:
+        if option not in family.sampling_options:
+            able = ", ".join(family.sampling_options)
+            remedy = f"want one of {able}" if able else "nothing can be changed after its training; leave it out"
+            raise UserError(f"--set {option}: not an option of how {family.name} is sampled; {remedy}")
+    values = {**settings["config"], **overrides}
+    return build_config(family.Config, values, origin="--set").model_dump() if overrides else values
+
+
+def sample_sharded(
+    run: Path, labels: np.ndarray, seeds: np.ndarray, *, workers: int, config: dict[str, Any]
+) -> np.ndarray:
     """Images (N, C, H, W) uint8 of a run, in the order of `labels` (N,) and `seeds` (N,).
 
     Shards are whole chunks, so that every image is drawn in the same company whatever the number of workers.
     """
     if workers == 0:
-        return sample_run(str(run), labels, seeds)
+        return sample_run(str(run), labels, seeds, config)
     num_chunks = -(-len(labels) // CHUNK_SIZE)
     bounds = [round(shard * num_chunks / workers) * CHUNK_SIZE for shard in range(workers + 1)]
     with ray_session():
@@ -156,17 +175,18 @@ def sample_sharded(run: Path, labels: np.ndarray, seeds: np.ndarray, *, workers:
 
         draw = ray.remote(sample_run)
         shards = [slice(a, b) for a, b in itertools.pairwise(bounds) if a < b]
-        return np.concatenate(ray.get([draw.remote(str(run.resolve()), labels[s], seeds[s]) for s in shards]))
+        return np.concatenate(ray.get([draw.remote(str(run.resolve()), labels[s], seeds[s], config) for s in shards]))
 
 
-def sample_run(run: str, labels: np.ndarray, seeds: np.ndarray) -> np.ndarray:
-    """Images (N, C, H, W) uint8 drawn from a run's newest checkpoint by one thread."""
+def sample_run(run: str, labels: np.ndarray, seeds: np.ndarray, config: dict[str, Any] | None = None) -> np.ndarray:
+    """Images (N, C, H, W) uint8 drawn from a run's newest checkpoint by one thread; by `config`, or the run's own."""
     num_threads = torch.get_num_threads()
     torch.set_num_threads(1)  # how a sum is split over threads decides its last bit
     try:
         folder = RunFolder(run)
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         settings = folder.settings()
+        settings["config"] = config or settings["config"]
         family = build_family(settings, Context(seed=settings["config"]["seed"], device=device))
         state = load_newest_checkpoint(folder.checkpoints)
         assert state is not None, f"{run}: the checkpoint has gone"

@@ -85,7 +85,7 @@ def frechet_score(family: Family, dataset: Dataset, settings: dict[str, Any]) ->
         return None
     from raysynth.evaluation.scoring_network import FrechetScorer, load_scoring_network
 
-    scorer = FrechetScorer(dataset, load_scoring_network(Path(settings["scoring_network"])))
+    scorer = FrechetScorer(dataset, load_scoring_network(Path(settings["scoring_network"]), str(family.context.device)))
     labels = torch.as_tensor(scorer.labels)
     seeds = torch.tensor([hash_seed("frechet", index) for index in range(len(labels))])
 

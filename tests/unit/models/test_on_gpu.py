@@ -1,0 +1,60 @@
+"""Every family on a GPU, where there is one."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from pretrained_runs import pretrained_overrides
+
+from raysynth.config import build_config
+from raysynth.models.context import Context
+from raysynth.models.family import Family
+from raysynth.models.registry import family_names, get_family
+from raysynth.training.checkpoints import check_finite
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+NARROW: dict[str, object] = {"width": 8, "latent_dim": 8}
+
+
+def build(name: str, device: str) -> Family:
+    family = get_family(name)
+    shape = (1, *[32 if family.num_dims == 2 else 16] * family.num_dims)
+    narrow = {key: value for key, value in NARROW.items() if key in family.Config.model_fields}
+    config = build_config(family.Config, {**narrow, **pretrained_overrides(name, shape)}, origin="test")
+    return family(config, shape=shape, num_classes=3, context=Context(device=torch.device(device)))
+
+
+@pytest.mark.parametrize("name", family_names())
+def test_a_family_learns_on_the_gpu_and_draws_the_same_on_the_cpu(name):
+    """The same to a tenth of grey's range: a GPU multiplies floats of fewer bits (TF32)."""
+    family = build(name, "cuda")
+    context = family.context
+    context.num_epochs, context.steps_per_epoch = 1, 10
+    images = torch.rand((12, *family.shape), device="cuda") * 2 - 1
+    labels = torch.arange(12, device="cuda") % 3
+    family.start_phase(family.phases(2)[0])
+    for step in range(10):
+        context.at(1, step)
+        metrics = family.train_step(images, labels)
+        assert all(math.isfinite(float(value)) for value in metrics.values())
+    check_finite(family.state_dict())
+    assert all(math.isfinite(float(value)) for value in family.validate(images, labels).values())
+
+    other = build(name, "cpu")
+    other.load_state_dict(family.state_dict())
+    seeds = torch.arange(12)
+    drawn = family.sample(labels.cpu(), seeds)
+    assert drawn.device.type == "cuda"
+    torch.testing.assert_close(drawn.cpu(), other.sample(labels.cpu(), seeds), atol=0.2, rtol=0)
+
+
+def test_workers_draw_the_rows_of_the_global_batch_there_too():
+    whole = Context(seed=3, device=torch.device("cuda"))
+    whole.at(2, 5)
+    everything = whole.normal("latents", 8, 4)
+    worker = Context(seed=3, device=torch.device("cuda"), rank=1, world_size=2)
+    worker.at(2, 5)
+    assert torch.equal(worker.normal("latents", 4, 4), everything[4:])
+    assert everything.device.type == "cuda"
