@@ -25,7 +25,9 @@ def augment_lightly(images: Tensor, context: Context) -> Tensor:
     planes = PLANES[dimensions]
     draws = context.uniform("augment", len(images), 5 + len(planes) + dimensions) * 2 - 1  # each in [-1, 1)
     turns, scale, flip, shifts, tones = draws.split([len(planes), 1, 1, dimensions, 3], 1)
-    turned = reduce(torch.matmul, [rotations(turns[:, i] * 0.15, *plane, dimensions) for i, plane in enumerate(planes)])
+    turned = reduce(
+        torch.matmul, [_rotations(turns[:, i] * 0.15, *plane, dimensions) for i, plane in enumerate(planes)]
+    )
     linear = turned * (1 + scale * 0.08)[:, :, None]
     linear[:, :, 0] *= torch.where(flip > 0, 1.0, -1.0)
     affine = torch.cat([linear, shifts[:, :, None] * 0.12], 2)  # the grid spans [-1, 1]: 0.12 is 6 % of the side
@@ -37,7 +39,7 @@ def augment_lightly(images: Tensor, context: Context) -> Tensor:
     return unit.clamp(0, 1) * 2 - 1
 
 
-def rotations(angles: Tensor, first: int, second: int, dimensions: int) -> Tensor:
+def _rotations(angles: Tensor, first: int, second: int, dimensions: int) -> Tensor:
     """Rotations (N, dimensions, dimensions) by `angles` (N,) in the plane of two axes."""
     matrices = torch.eye(dimensions, device=angles.device).repeat(len(angles), 1, 1)
     matrices[:, first, first] = matrices[:, second, second] = torch.cos(angles)

@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from raysynth.models.augment import rotations
 from raysynth.models.context import Context
 
 NUM_CHANGES = 5  # numbers that tell of them: mirror, turn, scale, shift right, shift down; 0 is none
@@ -26,8 +25,10 @@ def augment_and_tell(images: Tensor, context: Context, probability: float) -> tu
     chosen = (chances < probability)[:, [0, 1, 2, 3, 3]]
     changes = amounts * chosen
     mirror, turn, scale, *shift = changes.unbind(1)
-    linear = rotations(turn * LARGEST_TURN, 0, 1, 2) * (1 + scale * LARGEST_SCALE)[:, None, None]
-    linear[:, :, 0] *= (1 - 2 * mirror)[:, None]
+    angles, sizes = turn * LARGEST_TURN, 1 + scale * LARGEST_SCALE
+    across = torch.stack([angles.cos(), angles.sin()], 1) * (sizes * (1 - 2 * mirror))[:, None]
+    down = torch.stack([-angles.sin(), angles.cos()], 1) * sizes[:, None]
+    linear = torch.stack([across, down], 2)
     affine = torch.cat([linear, torch.stack(shift, 1)[:, :, None] * LARGEST_SHIFT], 2)
     grid = F.affine_grid(affine, list(images.shape), align_corners=False)
     moved = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
