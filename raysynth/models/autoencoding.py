@@ -13,6 +13,7 @@ from raysynth.config import Config
 from raysynth.models.adversarial_term import AdversarialTerm
 from raysynth.models.blocks import lay_out
 from raysynth.models.context import Context, seeded_normal
+from raysynth.models.cuda_graphs import GraphedNetwork
 from raysynth.models.decoders import DECODERS, Decoder, DecoderName
 from raysynth.models.elbo import Reconstruction, reconstruction_error, structural_dissimilarity
 from raysynth.models.ema import MovingAverage
@@ -84,6 +85,8 @@ class AutoencodingFamily(Family):
         super().__init__(config, shape=shape, num_classes=num_classes, context=context)
         torch.manual_seed(context.seed)  # the same initial weights on every worker
         self.network = lay_out(self.build().to(context.device), self.num_dims)
+        self.encoder = GraphedNetwork(self.network.encoder, context)
+        self.decoder = GraphedNetwork(self.network.decoder, context)
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=config.learning_rate, fused=True)
         self.average = MovingAverage(self.network, config.ema_decay)
         terms: dict[str, Any] = {"shape": shape, "num_classes": num_classes, "context": context}
@@ -129,14 +132,14 @@ class AutoencodingFamily(Family):
 
     def latents_of(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Metrics]:
         """Latents (N, num_latents) to decode in training, what they cost (a scalar of the loss), and what to log."""
-        mean, _ = self.network.encoder(images, labels)
+        mean, _ = self.encoder(images, labels)
         return mean.float(), mean.new_zeros(()), {}
 
     def train_step(self, images: Tensor, labels: Tensor) -> Metrics:
         config, pixels = self.config, (images + 1) / 2
         with self.context.autocast():
             latents, cost, metrics = self.latents_of(self.seen(images), labels)
-            logits = self.network.decoder(latents, labels).float()
+            logits = self.decoder(latents, labels).float()
         reconstruction = reconstruction_error(logits, pixels, config.reconstruction).mean()
         loss = reconstruction + cost
         if config.ssim_weight:

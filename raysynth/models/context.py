@@ -123,8 +123,11 @@ class Context:
         parts = flat.split([tensor.numel() for tensor in tensors])
         return [part.view_as(tensor) for part, tensor in zip(parts, tensors, strict=True)]
 
-    def autocast(self) -> AbstractContextManager[object]:
-        """bfloat16 where the device gains by it (CUDA with native support); measured slower on CPUs without AMX."""
+    def autocast(self, *, cached: bool = True) -> AbstractContextManager[object]:
+        """bfloat16 where the device gains by it (CUDA with native support); measured slower on CPUs without AMX.
+
+        `cached`: whether a weight that is used twice is cast once.
+        """
         if self.device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
-            return torch.autocast("cuda", dtype=torch.bfloat16)
+            return torch.autocast("cuda", dtype=torch.bfloat16, cache_enabled=cached)
         return nullcontext()

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from raysynth.errors import UserError
 from raysynth.models.autoencoding import AutoencodingFamily
 from raysynth.models.context import Context, content_seeds, seeded_normal
+from raysynth.models.cuda_graphs import GraphedNetwork
 from raysynth.models.ema import MovingAverage
 from raysynth.models.family import Family, Metrics
 from raysynth.models.flow_matching import (
@@ -112,10 +113,12 @@ class LatentFlow(Family):
         self.network = VelocityNetwork(
             num_latents=num_latents, num_classes=num_classes, width=config.width, num_blocks=config.num_blocks
         ).to(context.device)
+        self.graphed = GraphedNetwork(self.network, context)
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
         self.average = MovingAverage(self.network, config.ema_decay)
+        self.graphed_average = GraphedNetwork(self.average.network, context)
 
     def train_step(self, images: Tensor, labels: Tensor) -> Metrics:
         # 1. A latent of each image, with the noise that the decoder has learnt to bear.
@@ -132,7 +135,7 @@ class LatentFlow(Family):
             group["lr"] = self.config.learning_rate * (1 - self.context.progress)
         drop = self.config.label_drop
         loss = training_errors(
-            self.network, latents, labels, self.context, label_drop=drop, unlabelled=self.num_classes
+            self.graphed, latents, labels, self.context, label_drop=drop, unlabelled=self.num_classes
         ).mean()
         self.context.step_optimizer(loss, self.optimizer)
         self.average.update(self.network)
@@ -161,7 +164,7 @@ class LatentFlow(Family):
             latents = self.mixtures.place(noise, torch.special.ndtr(choice[:, 0]), labels)
         else:
             latents = integrate(
-                self.average.network, noise, labels,
+                self.graphed_average, noise, labels,
                 num_steps=config.num_steps, guidance=config.guidance, unlabelled=self.num_classes,
             )  # fmt: skip
         return self.autoencoder.decode(self.standardisation.restore(latents), labels)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import torch
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from raysynth.models.blocks import lay_out
 from raysynth.models.context import Context, content_seeds, seeded_normal
+from raysynth.models.cuda_graphs import GraphedNetwork
 from raysynth.models.ema import MovingAverage
 from raysynth.models.family import Family, Metrics
 from raysynth.models.flow_matching import (
@@ -59,19 +59,24 @@ class PixelDiffusion(Family):
             num_changes=NUM_CHANGES if config.augmentation else 0,
         )  # fmt: skip
         self.network = lay_out(network.to(context.device), self.num_dims)
+        self.graphed = GraphedNetwork(self.network, context)
         self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=config.learning_rate, fused=True)
         self.average = MovingAverage(self.network, config.ema_decay)
+        self.graphed_average = GraphedNetwork(self.average.network, context)
 
     def train_step(self, images: Tensor, labels: Tensor) -> Metrics:
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.learning_rate * (1 - self.context.progress)
-        network: Velocity = self.network
+        velocity: Velocity = self.graphed
         if self.config.augmentation:
             images, changes = augment_and_tell(images, self.context, self.config.augmentation)
-            network = partial(self.network, changes=changes)
+
+            def velocity(points: Tensor, times: Tensor, labels: Tensor) -> Tensor:
+                return self.graphed(points, times, labels, changes)
+
         with self.context.autocast():
             loss = training_errors(
-                network, images, labels, self.context,
+                velocity, images, labels, self.context,
                 label_drop=self.config.label_drop, unlabelled=self.num_classes,
             ).mean()  # fmt: skip
         self.context.step_optimizer(loss, self.optimizer)
@@ -87,7 +92,7 @@ class PixelDiffusion(Family):
     def sample(self, labels: Tensor, seeds: Tensor) -> Tensor:
         noise = seeded_normal(seeds, *self.shape).to(self.context.device)
         images = integrate(
-            self.average.network, noise, labels.to(self.context.device),
+            self.graphed_average, noise, labels.to(self.context.device),
             num_steps=self.config.num_steps, guidance=self.config.guidance, unlabelled=self.num_classes,
         )  # fmt: skip
         return images.clamp(-1, 1)

@@ -85,6 +85,8 @@ class TransferCVAE(StackedFamily):
             # A block that could not be loaded, for its images have other channels, has to learn from the start.
             if isinstance(module, Block) and all(f"{name}.{key}" in self.loaded for key in module.state_dict()):
                 module.train(not frozen).requires_grad_(not frozen)
+        self.encoder.forget()
+        self.decoder.forget()
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.learning_rate * (1.0 if frozen else self.config.unfrozen_rate)
 

@@ -42,7 +42,7 @@ class VariationalFamily(AutoencodingFamily):
 
     def latents_of(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Metrics]:
         noise = self.context.normal("latents", len(images), self.num_latents)
-        mean, log_variance = (part.float() for part in self.network.encoder(images, labels))
+        mean, log_variance = (part.float() for part in self.encoder(images, labels))
         cost = self.beta * divergence_from_normal(mean, log_variance, free_bits=self.config.free_bits).mean()
         kl = divergence_from_normal(mean, log_variance).mean()
         return mean + noise * (log_variance / 2).exp(), cost, {"kl": kl}

@@ -10,6 +10,7 @@ from pretrained_runs import pretrained_overrides
 
 from raysynth.config import build_config
 from raysynth.models.context import Context
+from raysynth.models.cuda_graphs import GraphedNetwork
 from raysynth.models.family import Family
 from raysynth.models.registry import family_names, get_family
 from raysynth.training.checkpoints import check_finite
@@ -58,3 +59,33 @@ def test_workers_draw_the_rows_of_the_global_batch_there_too():
     worker.at(2, 5)
     assert torch.equal(worker.normal("latents", 4, 4), everything[4:])
     assert everything.device.type == "cuda"
+
+
+def train(family: Family, num_steps: int) -> list[float]:
+    """Losses of steps on the same images, in two phases where there are two."""
+    context = family.context
+    context.num_epochs, context.steps_per_epoch = 2, num_steps // 2
+    generator = torch.Generator().manual_seed(0)
+    images = (torch.rand((12, *family.shape), generator=generator) * 2 - 1).cuda()
+    labels = torch.arange(12, device="cuda") % 3
+    losses = []
+    for step in range(num_steps):
+        epoch = 1 + step // (num_steps // 2)
+        if step % (num_steps // 2) == 0:
+            phases = family.phases(2)
+            family.start_phase(phases[min(epoch, len(phases)) - 1])
+        context.at(epoch, step % (num_steps // 2))
+        losses.append(float(family.train_step(images, labels)["loss"]))
+    return losses
+
+
+@pytest.mark.parametrize("name", ["cvae", "denoising_vae", "transfer_cvae", "latent_flow", "pixel_diffusion"])
+def test_a_recorded_step_learns_as_one_that_is_not(name, monkeypatch):
+    recorded = build(name, "cuda")
+    losses = train(recorded, 8)
+    monkeypatch.setattr(GraphedNetwork, "_record", lambda self, inputs: None)
+    plain = build(name, "cuda")
+    torch.testing.assert_close(torch.tensor(losses), torch.tensor(train(plain, 8)), rtol=0.02, atol=0.02)
+    networks = [part.state_dict()["average"]["network"] for part in (recorded, plain)]
+    for key, value in networks[0].items():
+        torch.testing.assert_close(value.float(), networks[1][key].float(), rtol=0.1, atol=0.02, msg=key)

@@ -1,0 +1,49 @@
+"""A network's pass there and back as one launch each on a GPU (CUDA graphs).
+
+Small networks leave a GPU waiting: each of some thousand small kernels of a step takes longer to ask for than to do.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from raysynth.models.context import Context
+
+
+class GraphedNetwork:
+    """Calls `network`; on a GPU that trains alone the first call of each shape records it, and the others replay that.
+
+    In training one call a step: what it returns is overwritten by the next. Anything random or a wait for the device
+    cannot be recorded. Among several workers nothing is recorded, for batch normalisation talks to them.
+    """
+
+    def __init__(self, network: nn.Module, context: Context) -> None:
+        self.network = network
+        self.context = context
+        self.shapes: tuple[torch.Size, ...] | None = None
+
+    def __call__(self, *inputs: Tensor) -> Any:
+        shapes = tuple(tensor.shape for tensor in inputs)
+        if self.shapes != shapes and self.context.device.type == "cuda" and self.context.world_size == 1:
+            self.forget()
+            self._record(inputs)
+            self.shapes = shapes
+        outputs = self.network(*inputs)
+        return outputs if torch.is_grad_enabled() or self.shapes is None else outputs.clone()
+
+    def forget(self) -> None:
+        """Record anew at the next call: something else learns now."""
+        self.network.__dict__.pop("forward", None)
+        self.shapes = None
+
+    def _record(self, inputs: tuple[Tensor, ...]) -> None:
+        examples = tuple(tensor.detach().clone().requires_grad_(tensor.requires_grad) for tensor in inputs)
+        buffers = {name: buffer.clone() for name, buffer in self.network.named_buffers()}
+        with self.context.autocast(cached=False):  # a weight that was cast before the recording would stay as it was
+            torch.cuda.make_graphed_callables(self.network, examples)
+        with torch.no_grad():  # recording took some passes, and normalisation has seen their images
+            for name, buffer in self.network.named_buffers():
+                buffer.copy_(buffers[name])
