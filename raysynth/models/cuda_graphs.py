@@ -5,6 +5,7 @@ Small networks leave a GPU waiting: each of some thousand small kernels of a ste
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -17,33 +18,36 @@ class GraphedNetwork:
     """Calls `network`; on a GPU that trains alone the first call of each shape records it, and the others replay that.
 
     In training one call a step: what it returns is overwritten by the next. Anything random or a wait for the device
-    cannot be recorded. Among several workers nothing is recorded, for batch normalisation talks to them.
+    cannot be recorded. Among several workers nothing is recorded, for batch normalisation talks to them. The network
+    itself stays as it is for whoever else calls it.
     """
 
     def __init__(self, network: nn.Module, context: Context) -> None:
         self.network = network
         self.context = context
-        self.shapes: tuple[torch.Size, ...] | None = None
+        self.shapes: tuple[torch.Size, ...] = ()
+        self.recorded: Callable[..., Any] | None = None
 
     def __call__(self, *inputs: Tensor) -> Any:
+        if self.context.device.type != "cuda" or self.context.world_size > 1:
+            return self.network(*inputs)
         shapes = tuple(tensor.shape for tensor in inputs)
-        if self.shapes != shapes and self.context.device.type == "cuda" and self.context.world_size == 1:
-            self.forget()
-            self._record(inputs)
-            self.shapes = shapes
-        outputs = self.network(*inputs)
-        return outputs if torch.is_grad_enabled() or self.shapes is None else outputs.clone()
+        if self.recorded is None or self.shapes != shapes:
+            self.recorded, self.shapes = self._record(inputs), shapes
+        outputs = self.recorded(*inputs)
+        return outputs if torch.is_grad_enabled() else outputs.clone()
 
     def forget(self) -> None:
         """Record anew at the next call: something else learns now."""
-        self.network.__dict__.pop("forward", None)
-        self.shapes = None
+        self.recorded = None
 
-    def _record(self, inputs: tuple[Tensor, ...]) -> None:
+    def _record(self, inputs: tuple[Tensor, ...]) -> Callable[..., Any]:
         examples = tuple(tensor.detach().clone().requires_grad_(tensor.requires_grad) for tensor in inputs)
         buffers = {name: buffer.clone() for name, buffer in self.network.named_buffers()}
         with self.context.autocast(cached=False):  # a weight that was cast before the recording would stay as it was
             torch.cuda.make_graphed_callables(self.network, examples)
+        recorded: Callable[..., Any] = self.network.__dict__.pop("forward")  # where it was put, for all callers
         with torch.no_grad():  # recording took some passes, and normalisation has seen their images
             for name, buffer in self.network.named_buffers():
                 buffer.copy_(buffers[name])
+        return recorded

@@ -50,6 +50,10 @@ def test_a_family_learns_on_the_gpu_and_draws_the_same_on_the_cpu(name):
     assert drawn.device.type == "cuda"
     torch.testing.assert_close(drawn.cpu(), other.sample(labels.cpu(), seeds), atol=0.2, rtol=0)
 
+    few = family.sample(labels.cpu()[:5], seeds[:5])
+    torch.testing.assert_close(few, drawn[:5], atol=0.2, rtol=0)
+    family.validate(images[:7], labels[:7])
+
 
 def test_workers_draw_the_rows_of_the_global_batch_there_too():
     whole = Context(seed=3, device=torch.device("cuda"))
@@ -83,7 +87,7 @@ def train(family: Family, num_steps: int) -> list[float]:
 def test_a_recorded_step_learns_as_one_that_is_not(name, monkeypatch):
     recorded = build(name, "cuda")
     losses = train(recorded, 8)
-    monkeypatch.setattr(GraphedNetwork, "_record", lambda self, inputs: None)
+    monkeypatch.setattr(GraphedNetwork, "_record", lambda self, inputs: self.network)
     plain = build(name, "cuda")
     torch.testing.assert_close(torch.tensor(losses), torch.tensor(train(plain, 8)), rtol=0.02, atol=0.02)
     networks = [part.state_dict()["average"]["network"] for part in (recorded, plain)]
