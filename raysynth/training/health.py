@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Row = dict[str, float]
-Kind = Literal["collapse", "idle critic", "unbeaten critic"]
+Kind = Literal["collapse", "posterior collapse", "idle critic", "unbeaten critic"]
 
 # Of the least diverse class, measured with WCGAN-GP at 32 and 64 px: 0.56 to 1.2 in good trainings (real images,
 # however blurred, have 0.68), under 0.3 in those whose images of a class all looked alike.
@@ -25,6 +25,7 @@ NUM_SCORES = 2  # in a row, for a collapse
 NUM_EPOCHS = 8  # in a row, for whatever is said of a critic
 MIN_RELATIVE_GAP = 1e-3  # of the scores' size; a drift of all scores, which means nothing, makes 1e-2 common
 IDLE_ACCURACY, UNBEATEN_ACCURACY = 0.55, 0.99
+MIN_KL = 0.1  # nats of a whole latent; good trainings of two latent numbers had 4, one that had collapsed 0.002
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def find_problems(
     A function of the rows alone, so a resumed run is judged like one that never stopped. `num_epochs` is what the run
     was asked for; `critic_gap` as in `Family`.
     """
-    findings = _find_collapse(history, num_epochs, classes)
+    findings = _find_collapse(history, num_epochs, classes) + _find_posterior_collapse(history, num_epochs)
     if critic_gap is not None:
         findings += _find_critic(history, *critic_gap)
     return sorted(findings, key=lambda finding: finding.first_epoch)
@@ -65,7 +66,7 @@ def is_hopeless(history: Sequence[Row], num_epochs: int, critic_gap: tuple[str, 
     """Whether a search should give the run up: it has collapsed, or something has been wrong with its critic and the
     Frechet distance has not become better since (a critic may find nothing because the images are good)."""
     findings = at_the_end(find_problems(history, num_epochs=num_epochs, classes=(), critic_gap=critic_gap), history)
-    if any(finding.kind == "collapse" for finding in findings):
+    if any("collapse" in finding.kind for finding in findings):
         return True
     for finding in findings:
         before = [row["frechet"] for row in history if "frechet" in row and row["epoch"] < finding.first_epoch]
@@ -102,6 +103,23 @@ def _find_collapse(history: Sequence[Row], num_epochs: int, classes: Sequence[st
             )
         )
     return _merge("collapse", held, history)
+
+
+def _find_posterior_collapse(history: Sequence[Row], num_epochs: int) -> list[Finding]:
+    """Latents that say nothing of their images (Bowman et al. 2016) for some epochs, once a quarter of the run is over:
+    at first beta is small, and so may be what is known."""
+    measured = [row for row in history if "kl" in row]
+    held: list[tuple[int, str]] = []
+    for place in range(NUM_EPOCHS - 1, len(measured)):
+        recent = [row["kl"] for row in measured[place + 1 - NUM_EPOCHS : place + 1]]
+        epoch = int(measured[place]["epoch"])
+        message = (
+            f"posterior collapse: for {NUM_EPOCHS} epochs the latents have said nothing of their images (KL "
+            f"{recent[-1]:.2g} nats); try a lower beta, a longer beta_warm_up, free_bits, a lower adversarial_weight, "
+            "or another seed"
+        )
+        held.append((epoch, message if max(recent) < MIN_KL and epoch > START * num_epochs else ""))
+    return _merge("posterior collapse", held, history)
 
 
 def _find_critic(history: Sequence[Row], real: str, generated: str) -> list[Finding]:

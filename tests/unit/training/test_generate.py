@@ -10,6 +10,7 @@ from raysynth.data.contact import find_contact
 from raysynth.data.provenance import HASHES_FILE, dataset_provenance, training_provenance
 from raysynth.errors import UserError
 from raysynth.training.generate import generate, sample_run
+from raysynth.training.train import train
 
 
 def quiet(line: str) -> None:
@@ -89,3 +90,27 @@ def test_mistakes_are_answered(tiny_run, tmp_path, arguments, message):
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
     with pytest.raises(UserError, match="neither a run nor a sweep"):
         generate(tmp_path, out=tmp_path / "made", say=quiet)
+
+
+def test_how_samples_are_drawn_may_be_changed_after_the_training(stripes, tmp_path):
+    overrides = {"width": 8, "num_blocks": 1, "batch_size": 8, "num_steps": 2, "guidance": 1.0}
+    run = train("pixel_diffusion", data=stripes.path, epochs=1, overrides=overrides, out=tmp_path / "runs", say=quiet)
+    plain = generate(run, out=tmp_path / "plain", per_class=3, say=quiet)
+    same = generate(run, out=tmp_path / "same", per_class=3, overrides={"guidance": 1.0}, say=quiet)
+    guided = generate(run, out=tmp_path / "guided", per_class=3, overrides={"guidance": 8.0}, say=quiet)
+    assert np.array_equal(plain.pixels()[0], same.pixels()[0])
+    assert not np.array_equal(plain.pixels()[0], guided.pixels()[0])
+    assert guided.provenance is not None
+    assert guided.provenance["config"]["guidance"] == 8.0
+    assert guided.provenance["config"]["width"] == 8
+    for option, message in (("width", "--set width: not an option of how pixel_diffusion is sampled"), ("gudance", "")):
+        with pytest.raises(UserError, match=message or "--set gudance"):
+            generate(run, out=tmp_path / "no", per_class=3, overrides={option: 4}, say=quiet)
+    with pytest.raises(UserError, match="--set guidance"):
+        generate(run, out=tmp_path / "no", per_class=3, overrides={"guidance": -1}, say=quiet)
+    assert not (tmp_path / "no").exists()
+
+
+def test_a_family_without_such_options_says_so(tiny_run, tmp_path):
+    with pytest.raises(UserError, match="nothing can be changed after its training"):
+        generate(tiny_run, out=tmp_path / "no", overrides={"latent_dim": 2}, say=quiet)

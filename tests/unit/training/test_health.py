@@ -130,3 +130,17 @@ def test_findings_survive_their_file(tmp_path):
     assert describe(findings) == "; ".join(finding.message for finding in findings)
     run.write_findings([])
     assert run.findings() == []
+
+
+def test_latents_that_say_nothing_are_told():
+    def rows(kls):
+        return [{"epoch": float(epoch), "kl": kl} for epoch, kl in enumerate(kls, 1)]
+
+    assert not judge(rows([0.01] * 10), num_epochs=40)  # beta warms up
+    assert not judge(rows([4.0] * 12 + [0.01] * 7), num_epochs=20)
+    dead = rows([4.0] * 6 + [0.01] * 8)
+    (finding,) = judge(dead, num_epochs=20)
+    assert (finding.kind, finding.first_epoch, finding.last_epoch) == ("posterior collapse", 14, 14)
+    assert "KL 0.01 nats" in finding.message
+    assert is_hopeless(dead, 20)
+    assert not at_the_end(judge(rows([0.01] * 14 + [1.0]), num_epochs=20), rows([0.01] * 14 + [1.0]))
