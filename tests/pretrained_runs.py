@@ -34,10 +34,15 @@ def pretrained_overrides(
 
 @functools.cache
 def pretrained_run(
-    wanted_by: str, shape: tuple[int, ...], num_classes: int, classes: tuple[str, ...] | None = None
+    wanted_by: str,
+    shape: tuple[int, ...],
+    num_classes: int,
+    classes: tuple[str, ...] | None = None,
+    **overrides: object,
 ) -> Path:
-    """The folder of a run, which was not trained, of what a family starts from."""
+    """The folder of a run, which was not trained, of what a family starts from; `overrides` are of its options."""
     source, options = SOURCES[wanted_by]
+    options = {**options, **overrides}
     folder = Path(tempfile.mkdtemp(prefix="raysynth-pretrained-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     labels = np.arange(2 * num_classes) % num_classes

@@ -20,7 +20,7 @@ from raysynth.models.ema import MovingAverage
 from raysynth.models.encoders import ENCODERS, Encoder, EncoderName
 from raysynth.models.family import Curve, Family, Figure, Metrics
 from raysynth.models.feature_matching import FeatureMatching
-from raysynth.models.grids import GridDecoder, GridEncoder
+from raysynth.models.grids import HALVINGS, GridDecoder, GridEncoder, grid_channels
 from raysynth.models.priors import ClassGaussians
 from raysynth.models.schedules import ramp
 
@@ -111,6 +111,14 @@ class AutoencodingFamily(Family):
     def num_latents(self) -> int:
         """The numbers of a latent."""
         return self._layers.latent_dim
+
+    @property
+    def grid(self) -> tuple[int, ...] | None:
+        """The shape (C, H, W) of latents that are a small image; None for those that are a mere vector."""
+        if not isinstance(self.config, LayersConfig) or self.config.decoder != "grid":
+            return None
+        side = self.shape[-1] // 2**HALVINGS
+        return (grid_channels(self.shape, self.config.latent_dim), side, side)
 
     @property
     def _layers(self) -> LayersConfig:

@@ -15,57 +15,19 @@ from raysynth.models.cuda_graphs import GraphedNetwork
 from raysynth.models.ema import MovingAverage
 from raysynth.models.family import Family, Metrics
 from raysynth.models.flow_matching import (
-    NUM_TIME_FEATURES,
     SAMPLING_OPTIONS,
     Guidance,
-    embed_times,
     integrate,
     training_errors,
     validation_errors,
 )
 from raysynth.models.priors import ClassMixtures, Standardisation
 from raysynth.models.registry import register
+from raysynth.models.unet import NUM_GROUPS
+from raysynth.models.velocity import GridVelocityNetwork, VelocityNetwork
 
-
-class VelocityNetwork(nn.Module):
-    """Points (N, D), times (N,) in [0, 1] and labels (N,), `num_classes` standing for none, to velocities (N, D).
-
-    Residual blocks of two dense layers, scaled and shifted by time and label (as in Perez et al. 2018).
-    """
-
-    def __init__(self, *, num_latents: int, num_classes: int, width: int, num_blocks: int) -> None:
-        super().__init__()
-        self.label_embedding = nn.Embedding(num_classes + 1, width)
-        self.time = nn.Sequential(nn.Linear(NUM_TIME_FEATURES, width), nn.SiLU(), nn.Linear(width, width))
-        self.first = nn.Linear(num_latents, width)
-        self.blocks = nn.ModuleList(_DenseBlock(width) for _ in range(num_blocks))
-        self.norm = nn.LayerNorm(width)
-        self.last = nn.Linear(width, num_latents)
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)
-
-    def forward(self, points: Tensor, times: Tensor, labels: Tensor) -> Tensor:
-        conditions = self.time(embed_times(times)) + self.label_embedding(labels)
-        features = self.first(points)
-        for block in self.blocks:
-            features = block(features, conditions)
-        velocities: Tensor = self.last(self.norm(features))
-        return velocities
-
-
-class _DenseBlock(nn.Module):
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(width, elementwise_affine=False)
-        self.modulation = nn.Linear(width, 2 * width)
-        self.layers = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
-        nn.init.zeros_(self.modulation.weight)
-        nn.init.zeros_(self.modulation.bias)
-
-    def forward(self, features: Tensor, conditions: Tensor) -> Tensor:
-        scale, shift = self.modulation(nn.functional.silu(conditions)).chunk(2, 1)
-        out: Tensor = features + self.layers(self.norm(features) * (1 + scale) + shift)
-        return out
+NetworkName = Literal["dense", "unet"]
+NETWORK_SIZES: dict[NetworkName, tuple[int, int]] = {"dense": (512, 4), "unet": (64, 2)}  # width, blocks
 
 
 @register
@@ -93,8 +55,11 @@ class LatentFlow(Family):
         prior: Literal["flow", "mixture"] = Field(default="flow", description="what the distribution is made of")
         components: int = Field(default=4, gt=0, description="Gaussians of each class's mixture; 1: a Gaussian")
         guidance: float = Field(default=2.0, ge=0, description="of samples of a flow; 1: none, more: more typical")
-        width: int = Field(default=512, gt=0, description="features of the velocity network")
-        num_blocks: int = Field(default=4, gt=0, description="residual blocks of the velocity network")
+        network: NetworkName = Field(
+            default="dense", description="the velocity network: dense layers, or a U-Net for latents that are a grid"
+        )
+        width: int = Field(default=0, ge=0, description="features of the velocity network; 0: 512, 64 of a U-Net")
+        num_blocks: int = Field(default=0, ge=0, description="its residual blocks; 0: 4, 2 at each side of a U-Net")
         learning_rate: float = Field(default=1e-3, gt=0, description="AdamW's, which falls to 0 by a straight line")
         weight_decay: float = Field(default=0.01, ge=0, description="AdamW's")
         ema_decay: float = Field(default=0.999, ge=0, lt=1, description="of the velocity network's average, per step")
@@ -104,21 +69,41 @@ class LatentFlow(Family):
     def __init__(self, config: Config, *, shape: tuple[int, ...], num_classes: int, context: Context) -> None:
         super().__init__(config, shape=shape, num_classes=num_classes, context=context)
         self.autoencoder = trained_autoencoder(config.pretrained, self, context)
+        self.known: dict[tuple[int, int], tuple[Tensor, ...]] = {}  # what the autoencoder makes of an image and label
         num_latents = self.num_latents = self.autoencoder.num_latents
         self.standardisation = Standardisation(num_latents).to(context.device)
         self.mixtures: ClassMixtures | None = None
         if config.prior == "mixture":
             self.mixtures = ClassMixtures(num_classes, num_latents, config.components).to(context.device)
         torch.manual_seed(context.seed)  # the same initial weights on every worker
-        self.network = VelocityNetwork(
-            num_latents=num_latents, num_classes=num_classes, width=config.width, num_blocks=config.num_blocks
-        ).to(context.device)
+        self.network = self._velocity_network().to(context.device)
         self.graphed = GraphedNetwork(self.network, context)
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
         self.average = MovingAverage(self.network, config.ema_decay)
         self.graphed_average = GraphedNetwork(self.average.network, context)
+
+    def _velocity_network(self) -> nn.Module:
+        config, grid = self.config, self.autoencoder.grid
+        width, num_blocks = (
+            own or default
+            for own, default in zip((config.width, config.num_blocks), NETWORK_SIZES[config.network], strict=True)
+        )
+        if config.network == "dense":
+            return VelocityNetwork(
+                num_latents=self.num_latents, num_classes=self.num_classes, width=width, num_blocks=num_blocks
+            )
+        if grid is None:
+            raise UserError(
+                f"--set network=unet: the latents of {config.pretrained} are no grid; leave it out, or train the "
+                "autoencoder with --set encoder=grid --set decoder=grid"
+            )
+        if width % NUM_GROUPS:
+            raise UserError(
+                f"--set width={width}: a U-Net's is a multiple of {NUM_GROUPS}; use {width + -width % NUM_GROUPS}"
+            )
+        return GridVelocityNetwork(grid=grid, num_classes=self.num_classes, width=width, num_blocks=num_blocks)
 
     def train_step(self, images: Tensor, labels: Tensor) -> Metrics:
         # 1. A latent of each image, with the noise that the decoder has learnt to bear.
@@ -143,8 +128,20 @@ class LatentFlow(Family):
 
     def _encode(self, images: Tensor, labels: Tensor, noise: Tensor) -> Tensor:
         """Latents (N, num_latents) of images, drawn with standard normal numbers where the autoencoder draws them."""
-        mean, log_variance = self.autoencoder.encode(images, labels)
+        mean, log_variance = self._encoded(images, labels)
         return mean + noise * (log_variance / 2).exp() if self.autoencoder.draws_latents else mean
+
+    def _encoded(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Means and log-variances, which are the same each time: on a CPU an encoder costs more than a step, so there
+        they are computed once an image and kept."""
+        if images.device.type != "cpu":
+            return self.autoencoder.encode(images, labels)
+        keys = list(zip(content_seeds(images).tolist(), labels.tolist(), strict=True))
+        if any(key not in self.known for key in keys):
+            for key, *found in zip(keys, *self.autoencoder.encode(images, labels), strict=True):
+                self.known.setdefault(key, tuple(found))
+        mean, log_variance = zip(*(self.known[key] for key in keys), strict=True)
+        return torch.stack(mean), torch.stack(log_variance)
 
     @torch.no_grad()
     def validate(self, images: Tensor, labels: Tensor) -> Metrics:

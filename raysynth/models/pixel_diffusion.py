@@ -21,6 +21,7 @@ from raysynth.models.flow_matching import (
     training_errors,
     validation_errors,
 )
+from raysynth.models.generators import num_doublings
 from raysynth.models.registry import register
 from raysynth.models.told_augmentation import NUM_CHANGES, augment_and_tell
 from raysynth.models.unet import NUM_GROUPS, UNet
@@ -53,6 +54,7 @@ class PixelDiffusion(Family):
 
     def __init__(self, config: Config, *, shape: tuple[int, ...], num_classes: int, context: Context) -> None:
         super().__init__(config, shape=shape, num_classes=num_classes, context=context)
+        num_doublings(shape)  # refuses other sides than those of every family
         torch.manual_seed(context.seed)  # the same initial weights on every worker
         network = UNet(
             shape=shape, num_classes=num_classes, width=config.width, num_blocks=config.num_blocks,

@@ -9,18 +9,26 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from raysynth.models.flow_matching import NUM_TIME_FEATURES, embed_times
-from raysynth.models.generators import num_doublings
 
 NUM_GROUPS = 8  # of group normalisation
+SMALLEST_SIDE = 8  # of features
 
 
 class UNet(nn.Module):
     """Images (N, C, H, W), times (N,) in [0, 1] and labels (N,), `num_classes` standing for none, to velocities
-    (N, C, H, W). Features of `width` channels at half the image's side and twice as many at each half of it, down to 8
-    pixels; attention there. With `num_changes` it is told how images were changed, (N, num_changes), if they were."""
+    (N, C, H, W). Squares of `patch` pixels become channels; features of `width` channels there and twice as many at
+    each half of that side, down to 8; attention there. With `num_changes` it is told how images were changed,
+    (N, num_changes), if they were."""
 
     def __init__(
-        self, *, shape: tuple[int, ...], num_classes: int, width: int, num_blocks: int, num_changes: int = 0
+        self,
+        *,
+        shape: tuple[int, ...],
+        num_classes: int,
+        width: int,
+        num_blocks: int,
+        patch: int = 2,
+        num_changes: int = 0,
     ) -> None:
         super().__init__()
         num_conditions = 4 * width
@@ -29,9 +37,10 @@ class UNet(nn.Module):
         )
         self.label_embedding = nn.Embedding(num_classes + 1, num_conditions)
         self.changes = nn.Linear(num_changes, num_conditions, bias=False) if num_changes else None
-        num_levels = max(1, num_doublings(shape) - 1)  # 64 pixels: features of 32, 16 and 8
+        self.patch = patch
+        num_levels = max(1, (shape[-1] // patch // SMALLEST_SIDE).bit_length())  # 64 pixels: features of 32, 16 and 8
         channels = [width * min(2**level, 4) for level in range(num_levels)]
-        self.from_image = nn.Conv2d(4 * shape[0], width, 3, 1, 1)
+        self.from_image = nn.Conv2d(patch**2 * shape[0], width, 3, 1, 1)
 
         self.down = nn.ModuleList()
         kept = [width]  # channels of what the way up is handed
@@ -55,7 +64,7 @@ class UNet(nn.Module):
             if level > 0:
                 self.up.append(_Double(before))
         self.norm = nn.GroupNorm(NUM_GROUPS, before)
-        self.to_image = nn.Conv2d(before, 4 * shape[0], 3, 1, 1)
+        self.to_image = nn.Conv2d(before, patch**2 * shape[0], 3, 1, 1)
         nn.init.normal_(self.to_image.weight, 0.0, 0.1 / (9 * before) ** 0.5)  # hardly anything at first
 
     def forward(self, images: Tensor, times: Tensor, labels: Tensor, changes: Tensor | None = None) -> Tensor:
@@ -63,7 +72,7 @@ class UNet(nn.Module):
         if self.changes is not None and changes is not None:
             conditions = conditions + self.changes(changes)
         conditions = F.silu(conditions)
-        features = self.from_image(F.pixel_unshuffle(images, 2))
+        features = self.from_image(F.pixel_unshuffle(images, self.patch))
         kept = [features]
         for layer in self.down:
             features = layer(features, conditions)
@@ -74,7 +83,7 @@ class UNet(nn.Module):
             if isinstance(layer, _Block):
                 features = torch.cat([features, kept.pop()], 1)
             features = layer(features, conditions)
-        return F.pixel_shuffle(self.to_image(F.silu(self.norm(features))), 2)
+        return F.pixel_shuffle(self.to_image(F.silu(self.norm(features))), self.patch)
 
 
 class _Block(nn.Module):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from pretrained_runs import pretrained_overrides, pretrained_run
@@ -17,8 +19,8 @@ STEPS = 30
 
 
 def build(**options) -> LatentFlow:
-    options = {"batch_size": 64, "width": 32, "num_blocks": 2, **options}
-    config = LatentFlow.Config(**pretrained_overrides("latent_flow", SHAPE), **options)
+    options = {"batch_size": 64, "width": 32, "num_blocks": 2, **pretrained_overrides("latent_flow", SHAPE), **options}
+    config = LatentFlow.Config(**options)
     context = Context(num_epochs=10, steps_per_epoch=STEPS)
     return LatentFlow(config, shape=SHAPE, num_classes=3, context=context)
 
@@ -31,7 +33,7 @@ def learn(family: LatentFlow, epochs: int) -> torch.Tensor:
         noise = torch.randn(len(labels), family.num_latents)
         return (labels[:, None] * 4.0 - 4) + 0.5 * noise, torch.full_like(noise, -12.0)
 
-    family.autoencoder.encode = encode  # type: ignore[method-assign]
+    family._encoded = encode  # type: ignore[method-assign]
     for epoch in range(1, epochs + 1):
         for step in range(STEPS):
             family.context.at(epoch, step)
@@ -71,6 +73,26 @@ def test_the_autoencoder_is_left_as_it_is():
     assert "autoencoder" not in family.state_dict()
 
 
+def test_an_image_is_encoded_once_with_its_label():
+    family = build()
+    images, labels = torch.rand(6, *SHAPE) * 2 - 1, torch.arange(6) % 3
+    expected = family.autoencoder.encode(images, labels)
+    seen: list[int] = []
+
+    def encode(images, labels):
+        seen.append(len(images))
+        return tuple(part[: len(images)] for part in expected)
+
+    family.autoencoder.encode = encode  # type: ignore[method-assign]
+    for order in (torch.arange(6), torch.tensor([3, 1, 5, 0, 4, 2])):
+        found = family._encoded(images[order], labels[order])
+        for part, wanted in zip(found, expected, strict=True):
+            torch.testing.assert_close(part, wanted[order])
+    assert seen == [6]
+    family._encoded(images[:2], labels[:2] + 1)
+    assert seen == [6, 2]  # a cvae sees the label
+
+
 def test_a_mixture_finds_the_parts_of_a_class():
     family = build(prior="mixture", components=2)
     signs = torch.where(torch.arange(64) % 2 == 0, 3.0, -3.0)
@@ -78,7 +100,7 @@ def test_a_mixture_finds_the_parts_of_a_class():
     def encode(images, labels):
         return signs[:, None] + 0.1 * torch.randn(64, family.num_latents), torch.full((64, family.num_latents), -12.0)
 
-    family.autoencoder.encode = encode  # type: ignore[method-assign]
+    family._encoded = encode  # type: ignore[method-assign]
     for step in range(STEPS):
         family.context.at(1, step)
         family.train_step(torch.zeros(64, *SHAPE), torch.zeros(64, dtype=torch.long))
@@ -125,3 +147,24 @@ def test_latents_far_from_zero_are_standardised():
     own = standardisation.standardise(latents)
     assert own.std(0).tolist() == pytest.approx([1, 1, 1], abs=0.01)
     assert torch.allclose(standardisation.restore(own), latents, atol=1e-4)
+
+
+def grid_run() -> Path:
+    """A run, which was not trained, of an autoencoder whose latents are a grid of 4 x 2 x 2."""
+    return pretrained_run("latent_flow", SHAPE, 3, None, encoder="grid", decoder="grid", latent_dim=16, width=4)
+
+
+def test_a_unet_learns_latents_that_are_a_grid():
+    options = {"network": "unet", "width": 16, "num_blocks": 1, "pretrained": str(grid_run())}
+    family = build(learning_rate=3e-3, ema_decay=0.9, guidance=1.0, **options)
+    assert family.autoencoder.grid == (4, 2, 2)
+    latents = learn(family, 10)
+    for label in range(3):
+        assert latents[label::3].mean().item() == pytest.approx(4 * label - 4, abs=0.4)
+
+
+def test_a_unet_for_latents_that_are_no_grid_is_refused():
+    with pytest.raises(UserError, match=r"network=unet: the latents of .* are no grid"):
+        build(network="unet", width=0)
+    with pytest.raises(UserError, match="width=20: a U-Net's is a multiple of 8; use 24"):
+        build(network="unet", width=20, pretrained=str(grid_run()))
