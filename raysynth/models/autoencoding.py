@@ -15,7 +15,7 @@ from raysynth.models.blocks import lay_out
 from raysynth.models.context import Context, seeded_normal
 from raysynth.models.cuda_graphs import GraphedNetwork
 from raysynth.models.decoders import DECODERS, Decoder, DecoderName
-from raysynth.models.elbo import Reconstruction, reconstruction_error, structural_dissimilarity
+from raysynth.models.elbo import Reconstruction, reconstruction_error, saturation, structural_dissimilarity
 from raysynth.models.ema import MovingAverage
 from raysynth.models.encoders import ENCODERS, Encoder, EncoderName
 from raysynth.models.family import Curve, Family, Figure, Metrics
@@ -23,6 +23,8 @@ from raysynth.models.feature_matching import FeatureMatching
 from raysynth.models.grids import HALVINGS, GridDecoder, GridEncoder, grid_channels
 from raysynth.models.priors import ClassGaussians
 from raysynth.models.schedules import ramp
+
+SATURATION_WEIGHT = 0.01
 
 
 class EncoderDecoder(nn.Module):
@@ -150,6 +152,8 @@ class AutoencodingFamily(Family):
             logits = self.decoder(latents, labels).float()
         reconstruction = reconstruction_error(logits, pixels, config.reconstruction).mean()
         loss = reconstruction + cost
+        if config.reconstruction != "bce":
+            loss = loss + SATURATION_WEIGHT * saturation(logits).mean()
         if config.ssim_weight:
             loss = loss + config.ssim_weight * structural_dissimilarity(logits.sigmoid(), pixels).mean()
         loss, of_terms = self._add_terms(loss, images, logits, labels)

@@ -102,3 +102,17 @@ def _tensors(state, name=""):
     elif isinstance(state, dict):
         for key, value in state.items():
             yield from _tensors(value, f"{name}.{key}")
+
+
+@pytest.mark.parametrize("reconstruction", ["mse", "l1", "bce"])
+def test_a_decoder_that_has_gone_black_comes_back(reconstruction):
+    family = build("autoencoder", reconstruction=reconstruction, learning_rate=1e-2)
+    images, labels = batch()
+    with torch.no_grad():
+        family.network.decoder.layers[-1].bias.fill_(-40.0)
+    errors = []
+    for epoch in range(1, 11):
+        for step in range(20):
+            family.context.at(epoch, step)
+            errors.append(float(family.train_step(images, labels)["reconstruction"]))
+    assert errors[-1] < 0.7 * errors[0]

@@ -5,7 +5,13 @@ import math
 import pytest
 import torch
 
-from raysynth.models.elbo import divergence_from_normal, reconstruction_error, structural_dissimilarity
+from raysynth.models.elbo import (
+    LARGEST_LOGIT,
+    divergence_from_normal,
+    reconstruction_error,
+    saturation,
+    structural_dissimilarity,
+)
 
 
 def test_the_divergence_is_torchs():
@@ -43,3 +49,13 @@ def test_structural_dissimilarity_of_equal_of_constant_and_of_inverted_images():
     luminance = (2 * 0.2 * 0.6 + 1e-4) / (0.2**2 + 0.6**2 + 1e-4)
     assert structural_dissimilarity(first, second).item() == pytest.approx(81 * (1 - luminance) / 2, rel=1e-3)
     assert structural_dissimilarity(images, 1 - images).min() > 0.5 * 3 * 144  # correlation -1: SSIM below 0
+
+
+def test_saturation_pulls_back_where_errors_of_pixels_do_not():
+    logits = torch.tensor([[-30.0, 2.0], [LARGEST_LOGIT, -LARGEST_LOGIT]]).view(2, 1, 1, 2).requires_grad_()
+    assert saturation(logits).tolist() == [pytest.approx((30 - LARGEST_LOGIT) ** 2), 0.0]
+    (of_pixels,) = torch.autograd.grad(reconstruction_error(logits, torch.ones(2, 1, 1, 2), "mse").sum(), logits)
+    (of_saturation,) = torch.autograd.grad(saturation(logits).sum(), logits)
+    assert of_pixels[0, 0, 0, 0].abs() < 1e-9
+    assert of_saturation.flatten().tolist() == [pytest.approx(-2 * (30 - LARGEST_LOGIT)), 0.0, 0.0, 0.0]
+    assert round(255 * torch.tensor(-LARGEST_LOGIT).sigmoid().item()) == 0  # black is within reach
