@@ -32,6 +32,32 @@ def test_the_exact_velocity_carries_noise_to_the_data():
     assert torch.allclose(data, 3 + 0.5 * noise, atol=0.02)  # between Gaussians the way keeps the order
 
 
+def test_steps_of_half_the_length_have_a_quarter_of_the_error():
+    noise = torch.linspace(-2, 2, 41).double()[:, None]
+
+    def error(num_steps):
+        velocity = exact_velocity(3.0, 0.5)
+        data = integrate(velocity, noise, torch.zeros(41), num_steps=num_steps, guidance=1, unlabelled=1)
+        return (data - (3 + 0.5 * noise)).abs().max().item()
+
+    for num_steps in (40, 80):
+        assert error(num_steps) / error(2 * num_steps) == pytest.approx(4, rel=0.15)
+
+
+@pytest.mark.parametrize("num_steps", [1, 2, 7])
+def test_a_velocity_is_asked_for_once_a_step_and_never_of_what_is_clean(num_steps):
+    asked: list[float] = []
+
+    def velocity(points, times, labels):
+        asked.append(times[0].item())
+        return torch.ones_like(points)
+
+    data = integrate(velocity, torch.zeros(2, 3), torch.zeros(2), num_steps=num_steps, guidance=1, unlabelled=1)
+    assert torch.allclose(data, torch.ones(2, 3))
+    assert len(asked) == num_steps + (num_steps > 1)
+    assert max(asked) == pytest.approx((num_steps - 1) / num_steps)
+
+
 def test_the_exact_velocity_has_the_least_error():
     generator = torch.Generator().manual_seed(0)
     data = 3 + 0.5 * torch.randn(20_000, 1, generator=generator)
