@@ -2,8 +2,8 @@
 
 Every draw is a function of (seed, epoch, step, name, global index in the batch). A worker draws the numbers of the
 whole global batch and keeps its own rows, so one worker and many see the same numbers, and a resumed training goes
-on as if it had never stopped. A GPU draws its own numbers, which are others than a CPU's: 64 images' noise made on the
-CPU and carried over would take longer than a small network's step.
+on as if it had never stopped. A GPU draws its own numbers, others than a CPU's or, where they are many, than another
+model of GPU: 64 images' noise made on the CPU and carried over would take longer than a small network's step.
 """
 
 from __future__ import annotations
@@ -123,11 +123,8 @@ class Context:
         parts = flat.split([tensor.numel() for tensor in tensors])
         return [part.view_as(tensor) for part, tensor in zip(parts, tensors, strict=True)]
 
-    def autocast(self, *, cached: bool = True) -> AbstractContextManager[object]:
-        """bfloat16 where the device gains by it (CUDA with native support); measured slower on CPUs without AMX.
-
-        `cached`: whether a weight that is used twice is cast once.
-        """
+    def autocast(self) -> AbstractContextManager[object]:
+        """bfloat16 where the device gains by it (CUDA with native support); measured slower on CPUs without AMX."""
         if self.device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
-            return torch.autocast("cuda", dtype=torch.bfloat16, cache_enabled=cached)
+            return torch.autocast("cuda", dtype=torch.bfloat16)
         return nullcontext()

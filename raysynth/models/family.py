@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -118,8 +119,6 @@ class Family(Model):
     # `raysynth.training.health`. Accuracies are known by their names, which begin with `accuracy`.
     critic_gap: ClassVar[tuple[str, str] | None] = None
 
-    sampling_options: ClassVar[tuple[str, ...]] = ()  # that nothing learns by: `generate --set` may change them
-
     needs_same_classes: ClassVar[bool] = False  # of the run `pretrained`, where it has that option
 
     curves: ClassVar[tuple[Curve, ...]] = ()  # figures of metrics.csv, in the report
@@ -146,6 +145,11 @@ class Family(Model):
 
         Each image is a function of its label and its seed alone.
         """
+
+    @classmethod
+    def sampling_options(cls, config: Mapping[str, Any]) -> tuple[str, ...]:
+        """The options of a run's config that nothing learns by: `generate --set` may change them."""
+        return ()
 
     @classmethod
     def figures(cls, run: Path) -> list[Figure]:

@@ -16,6 +16,7 @@ from raysynth.config import Config
 from raysynth.models.context import Context, seeded_normal
 
 NUM_TIME_FEATURES = 64
+SAMPLING_OPTIONS = ("guidance", "num_steps")
 
 # (points (N, ...), times (N,), labels (N,)) -> velocities (N, ...). The label `num_classes` stands for none.
 Velocity = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -45,9 +46,6 @@ def validation_errors(velocity: Velocity, data: Tensor, labels: Tensor, seeds: T
     noise = seeded_normal(seeds, *data.shape[1:]).to(data.device)
     times = torch.sigmoid(seeded_normal(seeds + 1, 1)[:, 0]).to(data.device)
     return flow_matching_errors(velocity, data, labels, noise, times)
-
-
-SAMPLING_OPTIONS = ("guidance", "num_steps")
 
 
 class Guidance(Config):

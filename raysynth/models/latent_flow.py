@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, Literal, Self
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from raysynth.errors import UserError
 from raysynth.models.autoencoding import AutoencodingFamily
+from raysynth.models.blocks import lay_out
 from raysynth.models.context import Context, content_seeds, seeded_normal
 from raysynth.models.cuda_graphs import GraphedNetwork
 from raysynth.models.ema import MovingAverage
@@ -27,7 +29,7 @@ from raysynth.models.unet import NUM_GROUPS
 from raysynth.models.velocity import GridVelocityNetwork, VelocityNetwork
 
 NetworkName = Literal["dense", "unet"]
-NETWORK_SIZES: dict[NetworkName, tuple[int, int]] = {"dense": (512, 4), "unet": (64, 2)}  # width, blocks
+UNET_SIZES = {"width": 64, "num_blocks": 2}
 
 
 @register
@@ -40,7 +42,6 @@ class LatentFlow(Family):
     needs_same_classes = True
     summary = "learnt latents for a trained autoencoder (--set pretrained=RUN): flow with guidance, or Gaussians"
     metrics = (*Family.metrics, "loss", "validation_loss")
-    sampling_options = SAMPLING_OPTIONS
     curves = (
         ("loss", "What the prior minimises", ["loss", "validation_loss"],
          "Of a flow the squared error of its velocity, of Gaussians the negative log-likelihood, each for one latent "
@@ -58,11 +59,27 @@ class LatentFlow(Family):
         network: NetworkName = Field(
             default="dense", description="the velocity network: dense layers, or a U-Net for latents that are a grid"
         )
-        width: int = Field(default=0, ge=0, description="features of the velocity network; 0: 512, 64 of a U-Net")
-        num_blocks: int = Field(default=0, ge=0, description="its residual blocks; 0: 4, 2 at each side of a U-Net")
+        width: int = Field(default=512, gt=0, description="features of the velocity network; a U-Net's default is 64")
+        num_blocks: int = Field(
+            default=4, gt=0, description="its residual blocks, of a U-Net those at each side, whose default is 2"
+        )
         learning_rate: float = Field(default=1e-3, gt=0, description="AdamW's, which falls to 0 by a straight line")
         weight_decay: float = Field(default=0.01, ge=0, description="AdamW's")
         ema_decay: float = Field(default=0.999, ge=0, lt=1, description="of the velocity network's average, per step")
+
+        @model_validator(mode="before")
+        @classmethod
+        def _take_sizes(cls, values: dict[str, Any]) -> dict[str, Any]:
+            return {**(UNET_SIZES if values.get("network") == "unet" else {}), **values}
+
+        @model_validator(mode="after")
+        def _check_network(self) -> Self:
+            if self.network == "unet" and self.prior != "flow":
+                raise ValueError(f"network=unet: prior={self.prior} has no velocity; leave one of them out")
+            if self.network == "unet" and self.width % NUM_GROUPS:
+                more = self.width + -self.width % NUM_GROUPS
+                raise ValueError(f"width={self.width}: a U-Net's is a multiple of {NUM_GROUPS}; use {more}")
+            return self
 
     config: Config
 
@@ -85,25 +102,16 @@ class LatentFlow(Family):
         self.graphed_average = GraphedNetwork(self.average.network, context)
 
     def _velocity_network(self) -> nn.Module:
-        config, grid = self.config, self.autoencoder.grid
-        width, num_blocks = (
-            own or default
-            for own, default in zip((config.width, config.num_blocks), NETWORK_SIZES[config.network], strict=True)
-        )
-        if config.network == "dense":
-            return VelocityNetwork(
-                num_latents=self.num_latents, num_classes=self.num_classes, width=width, num_blocks=num_blocks
-            )
-        if grid is None:
+        sizes = {"width": self.config.width, "num_blocks": self.config.num_blocks}
+        if self.config.network == "dense":
+            return VelocityNetwork(num_latents=self.num_latents, num_classes=self.num_classes, **sizes)
+        if self.autoencoder.grid is None:
             raise UserError(
-                f"--set network=unet: the latents of {config.pretrained} are no grid; leave it out, or train the "
+                f"--set network=unet: the latents of {self.config.pretrained} are no grid; leave it out, or train the "
                 "autoencoder with --set encoder=grid --set decoder=grid"
             )
-        if width % NUM_GROUPS:
-            raise UserError(
-                f"--set width={width}: a U-Net's is a multiple of {NUM_GROUPS}; use {width + -width % NUM_GROUPS}"
-            )
-        return GridVelocityNetwork(grid=grid, num_classes=self.num_classes, width=width, num_blocks=num_blocks)
+        network = GridVelocityNetwork(grid=self.autoencoder.grid, num_classes=self.num_classes, **sizes)
+        return lay_out(network, num_dims=2)
 
     def train_step(self, images: Tensor, labels: Tensor) -> Metrics:
         # 1. A latent of each image, with the noise that the decoder has learnt to bear.
@@ -182,6 +190,12 @@ class LatentFlow(Family):
         self.standardisation.load_state_dict(state["standardisation"])
         if self.mixtures is not None:
             self.mixtures.load_state_dict(state["mixtures"])
+
+    @classmethod
+    def sampling_options(cls, config: Mapping[str, Any]) -> tuple[str, ...]:
+        if config["prior"] == "mixture":
+            return ()
+        return SAMPLING_OPTIONS if config["label_drop"] else ("num_steps",)
 
 
 def trained_autoencoder(run: str, family: Family, context: Context) -> AutoencodingFamily:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -34,7 +35,6 @@ class PixelDiffusion(Family):
 
     summary = "diffusion model (rectified flow) on pixels: small U-Net, guidance"
     metrics = (*Family.metrics, "loss", "validation_loss")
-    sampling_options = SAMPLING_OPTIONS
     curves = (
         ("loss", "Squared error of the velocity", ["loss", "validation_loss"],
          "Mean over pixels. The validation's rising while the training's falls: images are learnt by heart."),
@@ -110,3 +110,7 @@ class PixelDiffusion(Family):
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
+
+    @classmethod
+    def sampling_options(cls, config: Mapping[str, Any]) -> tuple[str, ...]:
+        return SAMPLING_OPTIONS if config["label_drop"] else ("num_steps",)

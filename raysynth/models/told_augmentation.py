@@ -12,7 +12,7 @@ from torch import Tensor
 
 from raysynth.models.context import Context
 
-NUM_CHANGES = 5  # numbers that tell of them: mirror, turn, scale, shift right, shift down; 0 is none
+NUM_CHANGES = 5  # numbers that tell of them: mirror, turn, scale, shift left, shift up; 0 is none
 LARGEST_TURN, LARGEST_SCALE, LARGEST_SHIFT = 0.15, 0.08, 0.12  # rad; share; of the half side
 
 

@@ -69,7 +69,8 @@ class UNet(nn.Module):
 
     def forward(self, images: Tensor, times: Tensor, labels: Tensor, changes: Tensor | None = None) -> Tensor:
         conditions = self.time(embed_times(times)) + self.label_embedding(labels)
-        if self.changes is not None and changes is not None:
+        if changes is not None:
+            assert self.changes is not None, "built without num_changes"
             conditions = conditions + self.changes(changes)
         conditions = F.silu(conditions)
         features = self.from_image(F.pixel_unshuffle(images, self.patch))

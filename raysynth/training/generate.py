@@ -150,11 +150,11 @@ def _counts(
 def _sampling_config(settings: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
     """A run's config with the options that say how samples are drawn, not how the run learnt, changed."""
     family = get_family(settings["family"])
+    able = family.sampling_options(settings["config"]) if overrides else ()
     for option in overrides:
-        if option not in family.sampling_options:
-            able = ", ".join(family.sampling_options)
-            remedy = f"want one of {able}" if able else "nothing can be changed after its training; leave it out"
-            raise UserError(f"--set {option}: not an option of how {family.name} is sampled; {remedy}")
+        if option not in able:
+            remedy = f"want one of {', '.join(able)}" if able else "nothing can be changed after its training"
+            raise UserError(f"--set {option}: not an option of how this {family.name} is sampled; {remedy}")
     values = {**settings["config"], **overrides}
     return build_config(family.Config, values, origin="--set").model_dump() if overrides else values
 

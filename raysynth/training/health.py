@@ -1,4 +1,5 @@
-"""What is wrong with a run, in plain words, from its metrics alone: a collapse, a critic that learns nothing.
+"""What is wrong with a run, in plain words, from its metrics alone: a collapse, of the latents too, a critic that
+learns nothing.
 
 A value that is not finite needs no judging: the loop stops there.
 """
@@ -22,7 +23,7 @@ MIN_EARLY_DIVERSITY = 0.15
 START, END = 0.25, 0.75  # shares of a run: nothing is said before the one, and no start is slow after the other
 NUM_FIRST_SCORES = 5  # of which nothing is said: an untrained generator's images are all alike
 NUM_SCORES = 2  # in a row, for a collapse
-NUM_EPOCHS = 8  # in a row, for whatever is said of a critic
+NUM_EPOCHS = 8  # in a row, for whatever is said of a critic or of latents
 MIN_RELATIVE_GAP = 1e-3  # of the scores' size; a drift of all scores, which means nothing, makes 1e-2 common
 IDLE_ACCURACY, UNBEATEN_ACCURACY = 0.55, 0.99
 MIN_KL = 0.1  # nats of a whole latent; good trainings of two latent numbers had 4, one that had collapsed 0.002

@@ -88,3 +88,10 @@ def test_models_import_torch_and_never_ray():
     )
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert output.split() == ["True", "False"]
+
+
+def test_generate_hands_on_how_samples_are_drawn(tiny_run, tmp_path, capsys):
+    assert run(["generate", str(tiny_run), "--out", str(tmp_path / "made"), "--set", "guidance=2"]) != 0
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "--set guidance: not an option of how this wcgan_gp is sampled" in line
+    assert not (tmp_path / "made").exists()

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 import torch
+from pretrained_runs import pretrained_overrides
 from torch import Tensor, nn
 
 from raysynth.models.context import Context
 from raysynth.models.cuda_graphs import GraphedNetwork
+from raysynth.models.transfer_cvae import TransferCVAE
 
 
 class CountingNetwork(nn.Module):
@@ -39,7 +41,6 @@ def recordings(monkeypatch: pytest.MonkeyPatch) -> list[torch.Size]:
         network.forward = replay
 
     monkeypatch.setattr(torch.cuda, "make_graphed_callables", record)
-    monkeypatch.setattr(Context, "autocast", lambda self, cached: torch.autocast("cpu", enabled=False))
     return shapes
 
 
@@ -53,6 +54,33 @@ def test_each_shape_is_recorded_and_others_may_call_the_network_as_ever(recordin
     graphed.forget()
     graphed(torch.randn(4, 1, 3, 3))
     assert len(recordings) == 4
+
+
+def test_with_and_without_gradients_are_two_recordings(recordings):
+    graphed = GraphedNetwork(CountingNetwork(), Context(device=torch.device("cuda")))
+    images = torch.randn(4, 1, 3, 3)
+    graphed(images)
+    with torch.no_grad():
+        assert not graphed(images).requires_grad
+    assert len(recordings) == 2
+
+
+def test_a_new_phase_is_recorded_anew(recordings, monkeypatch):
+    """What is frozen in the one phase learns in the next."""
+    monkeypatch.setattr(torch, "is_autocast_enabled", lambda kind: False)
+    family = transfer_family()
+    family.context = family.encoder.context = family.decoder.context = Context(device=torch.device("cuda"))
+    for phase in family.phases(4):
+        family.start_phase(phase)
+        for _ in range(2):
+            family.decoder(torch.zeros(2, family.num_latents), torch.tensor([0, 1]))
+    assert len(recordings) == 2
+
+
+def transfer_family() -> TransferCVAE:
+    shape = (1, 16, 16)
+    config = TransferCVAE.Config(**pretrained_overrides("transfer_cvae", shape))
+    return TransferCVAE(config, shape=shape, num_classes=3, context=Context())
 
 
 def test_recording_leaves_no_trace_in_the_statistics(recordings):

@@ -8,6 +8,7 @@ import pytest
 import torch
 from pretrained_runs import pretrained_overrides, pretrained_run
 
+from raysynth.config import build_config
 from raysynth.errors import UserError
 from raysynth.models import priors
 from raysynth.models.context import Context
@@ -165,6 +166,24 @@ def test_a_unet_learns_latents_that_are_a_grid():
 
 def test_a_unet_for_latents_that_are_no_grid_is_refused():
     with pytest.raises(UserError, match=r"network=unet: the latents of .* are no grid"):
-        build(network="unet", width=0)
-    with pytest.raises(UserError, match="width=20: a U-Net's is a multiple of 8; use 24"):
-        build(network="unet", width=20, pretrained=str(grid_run()))
+        build(network="unet")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"width": 20}, "width=20: a U-Net's is a multiple of 8; use 24"),
+        ({"prior": "mixture"}, "network=unet: prior=mixture has no velocity"),
+    ],
+)
+def test_options_that_a_unet_cannot_have_are_refused(options, message):
+    with pytest.raises(UserError, match=message):
+        build_config(LatentFlow.Config, {"network": "unet", **options}, origin="--set")
+
+
+def test_the_sizes_of_a_network_are_its_own_and_stand_in_the_config():
+    sizes = [(c.width, c.num_blocks) for c in (LatentFlow.Config(), LatentFlow.Config(network="unet"))]
+    assert sizes == [(512, 4), (64, 2)]
+    config = LatentFlow.Config(network="unet", num_blocks=1).model_dump()
+    assert (config["width"], config["num_blocks"]) == (64, 1)
+    assert LatentFlow.Config(**config).model_dump() == config

@@ -62,6 +62,8 @@ def test_workers_draw_the_rows_of_the_global_batch_there_too():
     worker = Context(seed=3, device=torch.device("cuda"), rank=1, world_size=2)
     worker.at(2, 5)
     assert torch.equal(worker.normal("latents", 4, 4), everything[4:])
+    noise = worker.normal("noise", 8, 2, 256, 256)
+    assert torch.equal(noise, whole.normal("noise", 16, 2, 256, 256)[8:])
     assert everything.device.type == "cuda"
 
 
@@ -85,11 +87,18 @@ def train(family: Family, num_steps: int) -> list[float]:
 
 @pytest.mark.parametrize("name", ["cvae", "denoising_vae", "transfer_cvae", "latent_flow", "pixel_diffusion"])
 def test_a_recorded_step_learns_as_one_that_is_not(name, monkeypatch):
+    """The weights have moved to nearly the same place; a recording that is stale leaves them elsewhere."""
+    initial = weights(build(name, "cuda"))
     recorded = build(name, "cuda")
-    losses = train(recorded, 8)
+    losses = train(recorded, 20)
     monkeypatch.setattr(GraphedNetwork, "_record", lambda self, inputs: self.network)
     plain = build(name, "cuda")
-    torch.testing.assert_close(torch.tensor(losses), torch.tensor(train(plain, 8)), rtol=0.02, atol=0.02)
-    networks = [part.state_dict()["average"]["network"] for part in (recorded, plain)]
-    for key, value in networks[0].items():
-        torch.testing.assert_close(value.float(), networks[1][key].float(), rtol=0.1, atol=0.02, msg=key)
+    torch.testing.assert_close(torch.tensor(losses), torch.tensor(train(plain, 20)), rtol=0.02, atol=0.02)
+    moved = weights(plain) - initial
+    assert moved.norm() > 0
+    assert (weights(recorded) - weights(plain)).norm() < 0.3 * moved.norm()
+
+
+def weights(family: Family) -> torch.Tensor:
+    """The parameters of what learns, in one row; no statistics."""
+    return torch.cat([part.detach().flatten() for part in family.network.parameters()])

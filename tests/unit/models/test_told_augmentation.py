@@ -47,6 +47,25 @@ def test_a_shift_moves_the_image_by_what_is_told():
     torch.testing.assert_close(torch.stack([right, down], 1), expected, atol=0.02, rtol=0)
 
 
+def test_an_image_is_turned_and_scaled_by_what_is_told():
+    """A bright spot right of the middle: its angle and its distance from the middle, against the grid."""
+    images = torch.full((400, 1, 32, 32), -1.0)
+    images[:, :, 14:18, 24:28] = 1.0
+    changed, changes = augment_and_tell(images, Context(seed=5), 0.3)
+    for place, largest in ((1, 0.15), (2, 0.08)):
+        only = (changes[:, place] != 0) & (changes[:, [0, *{1, 2} - {place}, 3, 4]] == 0).all(1)
+        assert only.any()
+        weights = (changed[only, 0] + 1) / 2
+        places = torch.arange(32.0) - 15.5
+        right = (weights.sum(1) * places).sum(1) / weights.sum((1, 2))
+        down = (weights.sum(2) * places).sum(1) / weights.sum((1, 2))
+        told = changes[only, place] * largest
+        found = torch.atan2(down, right) if place == 1 else 10 / torch.hypot(right, down) - 1
+        signs = torch.sign(found * told)
+        assert (signs == signs[0]).all()
+        torch.testing.assert_close(found.abs(), told.abs(), atol=0.02, rtol=0)
+
+
 def test_the_network_listens_to_what_it_is_told():
     torch.manual_seed(0)
     network = UNet(shape=(1, 16, 16), num_classes=2, width=8, num_blocks=1, num_changes=NUM_CHANGES)
