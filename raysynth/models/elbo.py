@@ -31,7 +31,8 @@ def saturation(logits: Tensor) -> Tensor:
     """Sums (N,), over the pixels of each image, of the squares by which logits are beyond what white or black takes.
 
     There the sigmoid is flat, and no error of pixels brings a decoder back that has gone too far: on black backgrounds
-    one training of three stayed there for all of its 60 epochs, others for hundreds of steps. Cross-entropy needs no such term.
+    one training of three stayed there for all of its 60 epochs, others for hundreds of steps. Cross-entropy
+    needs no such term.
     """
     return (logits.abs() - LARGEST_LOGIT).clamp(min=0).square().flatten(1).sum(1)
 
