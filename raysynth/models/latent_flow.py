@@ -23,6 +23,7 @@ from raysynth.models.flow_matching import (
     training_errors,
     validation_errors,
 )
+from raysynth.models.once_per_image import OncePerImage
 from raysynth.models.priors import ClassMixtures, Standardisation
 from raysynth.models.registry import register
 from raysynth.models.unet import NUM_GROUPS
@@ -86,7 +87,7 @@ class LatentFlow(Family):
     def __init__(self, config: Config, *, shape: tuple[int, ...], num_classes: int, context: Context) -> None:
         super().__init__(config, shape=shape, num_classes=num_classes, context=context)
         self.autoencoder = trained_autoencoder(config.pretrained, self, context)
-        self.known: dict[tuple[int, int], tuple[Tensor, ...]] = {}  # what the autoencoder makes of an image and label
+        self.encode_once = OncePerImage(self.autoencoder.encode)
         num_latents = self.num_latents = self.autoencoder.num_latents
         self.standardisation = Standardisation(num_latents).to(context.device)
         self.mixtures: ClassMixtures | None = None
@@ -140,16 +141,10 @@ class LatentFlow(Family):
         return mean + noise * (log_variance / 2).exp() if self.autoencoder.draws_latents else mean
 
     def _encoded(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Means and log-variances, which are the same each time: on a CPU an encoder costs more than a step, so there
-        they are computed once an image and kept."""
-        if images.device.type != "cpu":
-            return self.autoencoder.encode(images, labels)
-        keys = list(zip(content_seeds(images).tolist(), labels.tolist(), strict=True))
-        if any(key not in self.known for key in keys):
-            for key, *found in zip(keys, *self.autoencoder.encode(images, labels), strict=True):
-                self.known.setdefault(key, tuple(found))
-        mean, log_variance = zip(*(self.known[key] for key in keys), strict=True)
-        return torch.stack(mean), torch.stack(log_variance)
+        """Means and log-variances, which are the same each time: on a CPU they are computed once an image."""
+        compute = self.encode_once if images.device.type == "cpu" else self.autoencoder.encode
+        mean, log_variance = compute(images, labels)
+        return mean, log_variance
 
     @torch.no_grad()
     def validate(self, images: Tensor, labels: Tensor) -> Metrics:
