@@ -95,14 +95,13 @@ def _trained_on(run: RunFolder, data: Mapping[str, Any]) -> str:
 
 
 def _leakage(status: str, contact: Mapping[str, Any] | None) -> str:
-    if not contact:
-        return STATUS[status]
     header = ["its images", "data set", "status", "validation images with a copy among them", "test images"]
     rows = (
         (entry["role"], entry["name"], entry["status"], entry["num_validation_images"], entry["num_test_images"])
-        for entry in contact["entries"]
+        for entry in (contact or {}).get("entries", ())
     )
-    return f"{STATUS[status]}\n\nWhat it started from:\n\n{table(header, rows)}"
+    started_from = table(header, rows)
+    return STATUS[status] + (f"\n\nWhat it started from:\n\n{started_from}" if started_from else "")
 
 
 def _metrics(history: Sequence[Mapping[str, float]]) -> str:
