@@ -24,7 +24,7 @@ def count_intensities(images: np.ndarray, labels: np.ndarray, num_classes: int) 
 
     Pillow counts bytes as they are; numpy's bincount makes 64-bit integers of them first. Four pixels are counted as
     one of four bands, each in its own table: else pixels of one intensity, a background's, wait for one another.
-    Together about seven times as fast (benchmarks/ks_histograms.py).
+    Together about four times as fast (benchmarks/ks_histograms.py).
     """
     if images.dtype != np.uint8:
         raise ValueError(f"images: want uint8, got {images.dtype}")
