@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 import shutil
@@ -20,8 +19,9 @@ from matplotlib.figure import Figure as MatplotlibFigure
 from raysynth.errors import UserError
 from raysynth.report.evaluation_files import load_evaluation
 from raysynth.report.origin_sections import flatten
-from raysynth.report.report import format_number, format_percent, format_points, report
+from raysynth.report.report import report
 from raysynth.report.sections import split_clauses, verdict, warnings_about
+from raysynth.report.tables import format_number, format_percent, format_points
 
 EVIL = "<img src=x onerror=alert(1)>"
 
@@ -31,6 +31,7 @@ class Page(HTMLParser):
 
     def __init__(self, html: str) -> None:
         super().__init__()
+        self.html = html
         self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.words: list[str] = []
         self.feed(html)
@@ -48,10 +49,8 @@ class Page(HTMLParser):
 
     @property
     def charts(self) -> list[ElementTree.Element]:
-        kind = "data:image/svg+xml;base64,"
-        return [
-            ElementTree.fromstring(base64.b64decode(s.removeprefix(kind))) for s in self.sources if s.startswith(kind)
-        ]
+        """Charts are part of the page, and of the same letters as SVG files."""
+        return [ElementTree.fromstring(svg) for svg in re.findall(r'<svg class="chart".*?</svg>', self.html, re.DOTALL)]
 
     @property
     def chart_text(self) -> str:
@@ -74,7 +73,7 @@ def set_family(monkeypatch: pytest.MonkeyPatch, figures: Callable[[Path], list[A
 @pytest.fixture
 def quick_charts(monkeypatch: pytest.MonkeyPatch) -> None:
     """For tests that look at words only: charts are drawn and not laid out."""
-    monkeypatch.setattr("raysynth.report.style.svg_uri", lambda figure: "data:image/svg+xml;base64,PHN2Zy8+")
+    monkeypatch.setattr("raysynth.report.style.to_svg", lambda figure, fonts: "<svg/>")
 
 
 def make_page(evaluation: Path, tmp_path: Path) -> Page:
