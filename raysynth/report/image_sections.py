@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from PIL import Image
 
 from raysynth.data.dataset import Dataset, load_dataset
 from raysynth.data.locations import Location, locate
 from raysynth.data.slices import as_pictures, picture_size
 from raysynth.errors import UserError
-from raysynth.report import figures, image_figures
+from raysynth.report import class_figures, image_figures
 from raysynth.report.evaluation_files import Evaluation
 from raysynth.report.section import Notes, Section
 from raysynth.report.style import Panel, Picture, join_words, marked, panel, plain, to_png
@@ -57,7 +61,26 @@ def sample_grid(evaluation: Evaluation, notes: list[str]) -> dict[str, Any] | No
     heads += [(name, "synthetic", evaluation.mark(name)) for name in sets if name]
     shapes = [(title, dataset.shape) for (title, _, _), dataset in zip(heads, sets.values(), strict=True)]
     volumes = any(len(dataset.shape) == 4 for dataset in sets.values())
-    return {"heads": heads, "rows": rows, "shapes": shapes, "count": count, "volumes": volumes}
+    sheets = [
+        _sheet(title, {class_name: pictures[place] for class_name, pictures in rows})
+        for place, (title, _, _) in enumerate(heads)
+    ]
+    return {"heads": heads, "rows": rows, "sheets": sheets, "shapes": shapes, "count": count, "volumes": volumes}
+
+
+def _sheet(title: str, strips: Mapping[str, Picture | None]) -> Picture:
+    """The strips of a set below each other, for its file: on the page they are cells of a table."""
+    images = {name: Image.open(io.BytesIO(strip.png)) for name, strip in strips.items() if strip}
+    width = max((image.width for image in images.values()), default=1)
+    height = sum(image.height + image_figures.GAP for image in images.values())
+    sheet = Image.new("RGB", (width, max(height, 1)), "white")
+    top = 0
+    for image in images.values():
+        sheet.paste(image, (0, top))
+        top += image.height + image_figures.GAP
+    stream = io.BytesIO()
+    sheet.save(stream, format="png", optimize=True)
+    return Picture(stream.getvalue(), f"{title}; from top to bottom: {join_words(images)}", width, name="samples")
 
 
 def _strip(dataset: Dataset, class_name: str, count: int) -> Picture | None:
@@ -74,7 +97,7 @@ def _strip(dataset: Dataset, class_name: str, count: int) -> Picture | None:
     gap = image_figures.GAP
     alt = f"{len(images)} {dataset.kind} {things} of the class {plain(class_name)}"
     width = len(images) * (_cell_width(dataset.shape) + gap) - gap
-    return Picture(to_png(image_figures.join_images(pictures, len(pictures))), alt, width, name="samples")
+    return Picture(to_png(image_figures.join_images(pictures, len(pictures))), alt, width, name="")
 
 
 def _cell_width(shape: tuple[int, ...]) -> int:
@@ -93,7 +116,7 @@ def distribution_panel(evaluation: Evaluation) -> Panel | None:
     for entry in evaluation.synthetic:
         sets.append((evaluation.label(str(entry.get("name"))), "synthetic", entry.get("counts") or {}))
     return panel(
-        figures.draw_class_distribution(sets, evaluation.classes),
+        class_figures.draw_class_distribution(sets, evaluation.classes),
         title="Images by class",
         caption="Number of images of each class: the real set by split, stacked, and each synthetic set.",
         alt=f"Number of images of the classes {join_words(evaluation.classes)} in each data set",

@@ -1,4 +1,4 @@
-"""The report: one self-contained HTML file about an evaluation, made from files only."""
+"""The report: one self-contained HTML file about an evaluation, and its figures and tables beside it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from raysynth.errors import UserError
 from raysynth.files import write_text
 from raysynth.report.evaluation_files import Evaluation, load_evaluation
 from raysynth.report.page import render
+from raysynth.report.report_files import folder_beside, refuse_foreign, replacing_folder, write_files
 
 
 def report(
@@ -22,19 +23,30 @@ def report(
 ) -> Path:
     """Write the report of an evaluation folder to `out` and return that path; an older report is replaced.
 
+    Its figures (SVG, PNG) and tables (CSV) are written too, to a folder beside it: `report.html` -> `report_files`.
     Reads files only. Sweeps, runs and data sets that are no longer where the evaluation found them are named in
-    the report and left out. Raises UserError when `evaluation` is not an evaluation or `out` cannot be written, and
-    when a synthetic set knows test images and neither the evaluation nor `allow_leakage` allows it.
+    the report and left out. Raises UserError when `evaluation` is not an evaluation or `out` cannot be written, when
+    that folder holds other files, and when a synthetic set knows test images and neither the evaluation nor
+    `allow_leakage` allows it.
     """
     evaluation, out = Path(evaluation), Path(out)
     _check_out(out)
+    folder = folder_beside(out)
+    refuse_foreign(folder)
     content = load_evaluation(evaluation)
     if not allow_leakage:
         _refuse_leakage(content)
     say(f"report of {evaluation}")
     page = render(content, say=say)
-    _write(page.html, out)
+    try:
+        with replacing_folder(folder) as partial:
+            numbers = write_files(page.sections, partial)
+            write_text(out, page.html)
+    except OSError as error:
+        raise UserError(f"--out {out}: cannot be written ({error.strerror}); choose another place") from error
     say(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB)")
+    kinds = ", ".join(f"{number} {suffix.upper()}" for suffix, number in sorted(numbers.items(), reverse=True))
+    say(f"wrote its figures and tables to {folder} ({kinds})")
     return out
 
 
@@ -57,10 +69,3 @@ def _check_out(out: Path) -> None:
     parent = next(folder for folder in out.absolute().parents if folder.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK):
         raise UserError(f"--out {out}: {parent} cannot be written to; choose another place")
-
-
-def _write(html: str, out: Path) -> None:
-    try:
-        write_text(out, html)
-    except OSError as error:
-        raise UserError(f"--out {out}: cannot be written ({error.strerror}); choose another place") from error

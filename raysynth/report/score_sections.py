@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from raysynth.report import figures
+from raysynth.report import class_figures, figures
 from raysynth.report.evaluation_files import SCORES, Evaluation
 from raysynth.report.section import Notes, Section
 from raysynth.report.sections import SPLIT_NAMES, basis
 from raysynth.report.style import Panel, join_words, panel
-from raysynth.report.tables import Cell, Row, Table, counts, format_score, percents, points, scores, words
+from raysynth.report.tables import (
+    Cell,
+    Row,
+    Table,
+    counts,
+    format_points,
+    format_score,
+    percents,
+    points,
+    scores,
+    words,
+)
 
 
 def score_section(evaluation: Evaluation, notes: Notes) -> Section:
@@ -94,7 +105,7 @@ def comparison_table(evaluation: Evaluation) -> Table:
         name = str(item.get("synthetic"))
         kind = "mixed" if item.get("kind") == "mixed" else "synthetic"
         low, high = item.get("low"), item.get("high")
-        difference = Cell(item.get("difference"), note=f"{points('').write(low)} to {points('').write(high)}")
+        difference = Cell(item.get("difference"), note=f"{format_points(low)} to {format_points(high)}")
         rows.append(
             Row(
                 [
@@ -168,7 +179,7 @@ def class_panels(evaluation: Evaluation) -> dict[str, Panel]:
     class_scores = evaluation.table("class_scores", split="test")
     if len(class_scores):
         panels["classes"] = panel(
-            figures.draw_class_scores(class_scores, classes, names, kinds),
+            class_figures.draw_class_scores(class_scores, classes, names, kinds),
             title="Scores by class",
             caption=f"Marks: mean over seeds; lines: from the lowest to the highest seed. {rests_on}.",
             alt=f"Recall, precision and F1 of the classes {join_words(classes)}",
@@ -177,7 +188,7 @@ def class_panels(evaluation: Evaluation) -> dict[str, Panel]:
     confusion = evaluation.table("confusion", split="test")
     if len(confusion):
         panels["confusion"] = panel(
-            figures.draw_confusion(confusion, classes, names),
+            class_figures.draw_confusion(confusion, classes, names),
             title="Confusion",
             caption="Rows: true classes; columns: predicted ones. Counts are summed over seeds; shade and percentage "
             f"are shares of the row. {rests_on}.",
@@ -187,7 +198,7 @@ def class_panels(evaluation: Evaluation) -> dict[str, Panel]:
     counts = evaluation.table("label_counts", split="test")
     if len(counts):
         panels["label_counts"] = panel(
-            figures.draw_label_counts(counts, classes, names, kinds),
+            class_figures.draw_label_counts(counts, classes, names, kinds),
             title="Label counts",
             caption="How many test images belong to each class, and how many each classifier takes for it: mean over "
             f"seeds, with a line from the lowest to the highest. {rests_on}.",

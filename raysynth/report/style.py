@@ -104,7 +104,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class Picture:
-    """Images of a grid in one PNG file, `width` CSS pixels wide; a click shows it enlarged."""
+    """Images in one PNG file, `width` CSS pixels wide; a click shows it enlarged. Without a `name` it gets no file."""
 
     png: bytes
     alt: str
