@@ -91,8 +91,10 @@ def _marks(names: Names, kinds: Kinds) -> dict[str, dict[str, Any]]:
 
 
 def _columns(num_panels: int) -> int:
-    """Panels side by side: at most three, and no lonely one in the second row."""
-    return 2 if num_panels == 4 else min(3, max(num_panels, 1))
+    """Panels side by side: three or four, whichever leaves fewer places of the last row empty; four as two by two."""
+    if num_panels <= 4:
+        return 2 if num_panels == 4 else max(num_panels, 1)
+    return min((3, 4), key=lambda columns: -num_panels % columns)
 
 
 def draw_confusion(confusion: pd.DataFrame, classes: Sequence[str], names: Names) -> Figure:
@@ -125,7 +127,7 @@ def draw_confusion(confusion: pd.DataFrame, classes: Sequence[str], names: Names
             axes.set_ylim(size, 0)
             axes.set_xticks(np.arange(size) + 0.5, words, rotation=90 if turned else 0)
             axes.set_yticks(np.arange(size) + 0.5, words)
-            lowest = place + columns >= len(names)
+            lowest = place // columns == rows - 1  # of this row only: labels elsewhere would drive the rows apart
             axes.tick_params(length=0, labelsize=8.5 if size <= 6 else 7, labelbottom=lowest)
             axes.spines[:].set_visible(False)
             axes.set_xlabel("predicted" if lowest else "")

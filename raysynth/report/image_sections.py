@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from raysynth.data.dataset import Dataset, load_dataset
@@ -16,7 +17,7 @@ from raysynth.errors import UserError
 from raysynth.report import class_figures, image_figures
 from raysynth.report.evaluation_files import Evaluation
 from raysynth.report.section import Notes, Section
-from raysynth.report.style import Panel, Picture, join_words, marked, panel, plain, to_png
+from raysynth.report.style import Panel, Picture, as_image, join_words, marked, panel, plain, to_png
 from raysynth.report.tables import Cell, Column, Row, Table, scores, words
 
 _STRIP_WIDTH = 940  # CSS pixels for all strips of a row of the sample grid
@@ -76,11 +77,9 @@ def _sheet(title: str, strips: Mapping[str, Picture | None]) -> Picture:
     sheet = Image.new("RGB", (width, max(height, 1)), "white")
     top = 0
     for image in images.values():
-        sheet.paste(image, (0, top))
+        sheet.paste(image, (0, top), mask=image.getchannel("A"))
         top += image.height + image_figures.GAP
-    stream = io.BytesIO()
-    sheet.save(stream, format="png", optimize=True)
-    return Picture(stream.getvalue(), f"{title}; from top to bottom: {join_words(images)}", width, name="samples")
+    return Picture(to_png(sheet), f"{title}; from top to bottom: {join_words(images)}", width, name="samples")
 
 
 def _strip(dataset: Dataset, class_name: str, count: int) -> Picture | None:
@@ -97,7 +96,16 @@ def _strip(dataset: Dataset, class_name: str, count: int) -> Picture | None:
     gap = image_figures.GAP
     alt = f"{len(images)} {dataset.kind} {things} of the class {plain(class_name)}"
     width = len(images) * (_cell_width(dataset.shape) + gap) - gap
-    return Picture(to_png(image_figures.join_images(pictures, len(pictures))), alt, width, name="")
+    return Picture(to_png(_let_through_gaps(pictures)), alt, width, name="")
+
+
+def _let_through_gaps(pictures: np.ndarray) -> Image.Image:
+    """Pictures (N, C, H, W) uint8 side by side, transparent between them: the page may be light or dark."""
+    image = as_image(image_figures.join_images(pictures, len(pictures)))
+    step = pictures.shape[-1] + image_figures.GAP
+    opaque = np.arange(image.width) % step < pictures.shape[-1]
+    image.putalpha(Image.fromarray(np.tile(np.where(opaque, 255, 0).astype(np.uint8), (image.height, 1))))
+    return image
 
 
 def _cell_width(shape: tuple[int, ...]) -> int:
@@ -146,8 +154,20 @@ def intensities(evaluation: Evaluation, notes: Notes) -> Section:
         name="intensities",
         label="Intensities",
         question="Do the intensities agree?",
+        answer=describe_intensities(evaluation),
         values={"table": intensity_table(evaluation, channels), "panels": intensity_panels(evaluation, channels)},
     )
+
+
+def describe_intensities(evaluation: Evaluation) -> str:
+    """How far the sets are from the real images, in a sentence."""
+    table = evaluation.table("ks", **{"class": "all"}).dropna(subset=["statistic"])
+    worst = table.groupby("synthetic", sort=False)["statistic"].max().sort_values()
+    parts = [f"{plain(name)} {statistic:.3f}" for name, statistic in worst.items()]
+    if not parts:
+        return ""
+    what = "over all channels and classes" if table["channel"].nunique() > 1 else "over all classes"
+    return f"Largest KS statistic {what} (0: the same, 1: disjoint): {join_words(parts)}."
 
 
 def intensity_table(evaluation: Evaluation, channels: list[str]) -> Table:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
+from matplotlib.lines import Line2D
 
 from raysynth.report import sweep_figures
 from raysynth.report.evaluation_files import Evaluation
 from raysynth.report.section import Notes, Section
 from raysynth.report.style import Panel, house_style, join_words, panel, picture_panel
+from raysynth.report.svg import hover_lines
 from raysynth.report.tables import Cell, Column, Row, Table, counts, format_number, words
 from raysynth.training.health import at_the_end
 from raysynth.training.run_folder import RunFolder
@@ -21,8 +25,10 @@ if TYPE_CHECKING:
     from raysynth.models.family import Figure  # imports torch
 
 
-def search(evaluation: Evaluation, notes: Notes) -> Section:
-    """The searches that the synthetic sets came from."""
+def search(evaluation: Evaluation, notes: Notes) -> Section | None:
+    """The searches that the synthetic sets came from; None when none of them did."""
+    if not any((entry.get("provenance") or {}).get("sweep") for entry in evaluation.synthetic):
+        return None
     values = {"sweeps": sweeps(evaluation, notes.texts)}
     return Section(name="search", label="Search", question="How were the models found?", values=values)
 
@@ -217,7 +223,17 @@ def _share_scale(figures: Sequence[Figure]) -> None:
 
 def _family_panel(drawn: Figure, title: str) -> Panel:
     draw = picture_panel if any(axes.images for axes in drawn.figure.axes) else panel
-    return draw(drawn.figure, title=title, caption=drawn.caption, alt=f"{drawn.title}: {title}", name="model")
+    for axes in drawn.figure.axes if draw is panel else []:
+        lines = [line for line in axes.lines if not str(line.get_label()).startswith("_")]
+        told = {str(line.get_label()): _points(line) for line in lines[:8]}
+        hover_lines(axes, told, axes.get_xlabel())
+    name = "model_" + re.sub("[^a-z0-9_]", "", drawn.name.lower())
+    return draw(drawn.figure, title=title, caption=drawn.caption, alt=f"{drawn.title}: {title}", name=name)
+
+
+def _points(line: Line2D) -> dict[float, float]:
+    x, y = (np.asarray(data, dtype=float) for data in line.get_data(orig=False))
+    return dict(zip(x.tolist(), y.tolist(), strict=True))
 
 
 def run_findings(evaluation: Evaluation) -> list[dict[str, Any]]:

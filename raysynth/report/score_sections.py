@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+from math import isfinite
+
 from raysynth.report import class_figures, figures
 from raysynth.report.evaluation_files import SCORES, Evaluation
 from raysynth.report.section import Notes, Section
 from raysynth.report.sections import SPLIT_NAMES, basis
-from raysynth.report.style import Panel, join_words, panel
+from raysynth.report.style import Panel, join_words, panel, plain
 from raysynth.report.tables import (
     Cell,
     Row,
     Table,
     counts,
+    format_percent,
     format_points,
     format_score,
     percents,
     points,
     scores,
     words,
+)
+
+SCORES_CAPTION = (
+    "Own training: the images that the classifier was trained on. Mean ± standard deviation over seeds: {basis}. Each "
+    "image has one label, so the micro scores equal the accuracy. A mix sees more images than the real set: the "
+    "real-only classifier was therefore also trained for as many steps as the mix, and a mix has to beat the better of "
+    "the two."
 )
 
 
@@ -27,6 +37,7 @@ def score_section(evaluation: Evaluation, notes: Notes) -> Section:
         name="scores",
         label="Scores",
         question="How well do the classifiers do?",
+        answer=describe_scores(evaluation),
         values={
             "accuracy": accuracy_panel(evaluation),
             "scores": score_table(evaluation, "scores", ("fit", "test")),
@@ -43,8 +54,39 @@ def class_section(evaluation: Evaluation, notes: Notes) -> Section:
         name="classes",
         label="Classes",
         question="Which classes gain, which lose?",
+        answer=describe_classes(evaluation),
         values={"panels": class_panels(evaluation), "classes": table, "label_counts": label_count_table(evaluation)},
     )
+
+
+def describe_scores(evaluation: Evaluation) -> str:
+    """The best test accuracy of each kind of training set, in a sentence."""
+    summary = evaluation.table("scores_summary", split="test").dropna(subset=["accuracy_mean"])
+    best = summary.groupby(summary["trained_on"].map(evaluation.kinds))["accuracy_mean"].max()
+    titles = {"real": "real images alone", "mixed": "real and generated ones", "synthetic": "generated ones alone"}
+    parts = [f"{titles[kind]} {format_percent(best[kind])} %" for kind in titles if kind in best.index]
+    return f"Best test accuracy: {join_words(parts)}." if parts else ""
+
+
+def describe_classes(evaluation: Evaluation) -> str:
+    """Where synthetic images move the recall most, up and down, beside the best of the real images, in a sentence."""
+    table = evaluation.table("class_scores", split="test").dropna(subset=["recall"])
+    recall = table.groupby(["trained_on", "class"], sort=False)["recall"].mean().unstack()
+    kinds = evaluation.kinds
+    real, mixed = (recall[[kinds.get(str(name)) == kind for name in recall.index]] for kind in ("real", "mixed"))
+    if real.empty or mixed.empty:
+        return ""
+    gains = (mixed - real.max()).to_dict("index")
+    moved = [
+        (float(gain), f"{plain(class_name)} ({plain(name)})")
+        for name, by_class in gains.items()
+        for class_name, gain in by_class.items()
+        if isfinite(gain)
+    ]
+    if not moved:
+        return ""
+    parts = [f"{format_points(gain)} points for {where}" for gain, where in dict.fromkeys([max(moved), min(moved)])]
+    return f"Recall with synthetic images added, against the best of the real images: from {' to '.join(parts)}."
 
 
 def score_table(evaluation: Evaluation, name: str, splits: tuple[str, ...]) -> Table:
@@ -81,21 +123,22 @@ def score_table(evaluation: Evaluation, name: str, splits: tuple[str, ...]) -> T
     columns = [words("trained on"), words("scored on"), counts("images"), counts("steps")]
     columns.append(scores("accuracy", note="95 % interval"))
     for score in SCORES[1:]:
-        group, kind = score.split("_")
-        columns.append(scores(kind, group="F1" if group == "f1" else group))
+        group, kind = _words_of(score).split()
+        columns.append(scores(kind, group=group))
     columns += [scores("accuracy low", hidden=True), scores("accuracy high", hidden=True), counts("seeds", hidden=True)]
-    columns += [scores(f"{score.replace('_', ' ')} standard deviation", hidden=True) for score in SCORES]
+    columns += [scores(f"{_words_of(score)} standard deviation", hidden=True) for score in SCORES]
     return Table(
         name=name,
         title="Scores of the classifiers" + ("" if name == "scores" else " on every split"),
         columns=columns,
         rows=rows,
         look="wide",
-        caption="Own training: the images that the classifier was trained on. Mean ± standard deviation over seeds: "
-        f"{basis(evaluation)}. Each image has one label, so the micro scores equal the accuracy. A mix sees more "
-        "images than the real set: the real-only classifier was therefore also trained for as many steps as the mix, "
-        "and a mix has to beat the better of the two.",
+        caption=SCORES_CAPTION.format(basis=basis(evaluation)) if name == "scores" else "",
     )
+
+
+def _words_of(score: str) -> str:
+    return score.replace("_", " ").replace("f1", "F1")
 
 
 def comparison_table(evaluation: Evaluation) -> Table:

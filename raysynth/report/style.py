@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import matplotlib
 import numpy as np
+from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -38,6 +39,7 @@ _SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: small files, and the browser has the letters of every script
     "svg.hashsalt": "raysynth",
     "font.size": 9.5,
+    "axes.prop_cycle": cycler(color=LINES),
     "axes.titlesize": 10,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
@@ -160,14 +162,14 @@ def join_words(words: Iterable[object]) -> str:
     return ", ".join(str(word) for word in words)
 
 
-def to_png(picture: Figure | np.ndarray) -> bytes:
-    """A figure, or pixels (C, H, W) uint8, as a PNG file."""
+def to_png(picture: Figure | Image.Image) -> bytes:
+    """A figure or an image as a PNG file."""
     stream = io.BytesIO()
     if isinstance(picture, Figure):
         with house_style():
             picture.savefig(stream, format="png", dpi=1.5 * PIXELS_PER_INCH)
     else:
-        as_image(picture).save(stream, format="png", optimize=True)
+        picture.save(stream, format="png", optimize=True)
     return stream.getvalue()
 
 

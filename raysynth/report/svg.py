@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import re
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator
+from collections.abc import Mapping
+from itertools import pairwise
+from math import ceil, isfinite
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -32,6 +34,19 @@ def hover_column(axes: Axes, left: float, right: float, text: str) -> None:
 def hover_box(axes: Axes, left: float, top: float, width: float, height: float, text: str) -> None:
     """Tell `text` of a rectangle in data coordinates."""
     _add_zone(axes, (left, top), width, height, text, axes.transData)
+
+
+def hover_lines(axes: Axes, lines: Mapping[str, Mapping[float, float]], heading: str) -> None:
+    """Tell the values of lines (label -> x -> y) at the x nearest to the pointer, at 60 x at most."""
+    places = sorted({x for line in lines.values() for x in line if isfinite(x)})
+    places = places[:: ceil(len(places) / 60) or 1]
+    if len(places) < 2:
+        return
+    middles = [(one + other) / 2 for one, other in pairwise(places)]
+    edges = [2 * places[0] - middles[0], *middles, 2 * places[-1] - middles[-1]]
+    for x, (left, right) in zip(places, pairwise(edges), strict=True):
+        told = [f"{line[x]:.4g}  {label}" for label, line in lines.items() if x in line]
+        hover_column(axes, left, right, "\n".join([f"{heading} {x:.4g}", *told]))
 
 
 def _add_zone(
@@ -69,8 +84,8 @@ def as_part_of_page(svg: str, *, prefix: str, alt: str, width: int, colours: dic
     properties of CSS that `colours` (`#rrggbb` -> name) has for them.
     """
     root = _clean(svg)
-    for element in _elements(root):
-        _tell(element)
+    for zone in [element for element in root.iter() if _is_zone(element)]:
+        _tell(zone)
     for element in root.iter():
         if "id" in element.attrib:
             element.set("id", prefix + element.attrib["id"])
@@ -106,10 +121,6 @@ def _clean(svg: str) -> ElementTree.Element:
     for drawing in root.findall(f"{_SVG}g"):
         drawing.set("style", "stroke-linejoin: round; stroke-linecap: butt")
     return root
-
-
-def _elements(root: ElementTree.Element) -> Iterator[ElementTree.Element]:
-    yield from [element for element in root.iter() if _is_zone(element)]
 
 
 def _is_zone(element: ElementTree.Element) -> bool:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from math import ceil, isfinite
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import yaml
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 from PIL import Image
@@ -32,12 +29,13 @@ from raysynth.report.style import (
     new_figure,
     plain,
 )
-from raysynth.report.svg import hover_column
+from raysynth.report.svg import hover_lines
 from raysynth.training.grid import PADDING
 
 MAX_LABELLED = 16  # trials in the legend and among the samples
 SAMPLES_PER_CLASS = 4
 MARKS = {"leaky": "leaky split", "touches": "knows held-out images"}  # by `leakage` of a run
+_MAX_TOLD = 6  # trials whose values are told under the pointer
 _MIN_ROW = 0.7  # inches: three lines of parameters and one of the metric
 
 
@@ -175,7 +173,11 @@ def draw_metric(sweep: Sweep) -> Figure | None:
                 markersize=5 if best else 3,
                 label=text if labelled else "_",
             )
-        _tell_epochs(axes, trials, sweep)
+        told = {
+            sweep.title(trial): dict(zip(trial.curve.index.astype(float), trial.curve, strict=True))
+            for trial in trials[:_MAX_TOLD]
+        }
+        hover_lines(axes, told, "epoch")
         if len(measured) and measured.min() > 0 and measured.max() / measured.min() > 8:
             axes.set_yscale("log")
             axes.yaxis.set_major_locator(LogLocator(10, subs=(1, 2, 5)))
@@ -189,18 +191,6 @@ def draw_metric(sweep: Sweep) -> Figure | None:
         handles, labels = axes.get_legend_handles_labels()
         figure.legend(handles[::-1], labels[::-1], loc="outside right upper", title=heading, alignment="left")
     return figure
-
-
-def _tell_epochs(axes: Axes, trials: Sequence[Trial], sweep: Sweep) -> None:
-    """Under the pointer: the metric of the best trials at the epoch there, at most 60 epochs of them."""
-    epochs = sorted({float(epoch) for trial in trials for epoch in trial.curve.index})
-    epochs = epochs[:: ceil(len(epochs) / 60)]
-    edges = [epochs[0] - 0.5, *((one + other) / 2 for one, other in pairwise(epochs)), epochs[-1] + 0.5]
-    for epoch, (left, right) in zip(epochs, pairwise(edges), strict=True):
-        curves = [(trial, dict(trial.curve.items())) for trial in trials[:6]]
-        values = [(trial, curve[epoch]) for trial, curve in curves if epoch in curve]
-        lines = [f"{value:.4g}  {sweep.title(trial)}" for trial, value in values]
-        hover_column(axes, left, right, "\n".join([f"epoch {epoch:g}", *lines]))
 
 
 def draw_samples(sweep: Sweep) -> Figure | None:

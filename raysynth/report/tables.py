@@ -189,7 +189,7 @@ class Table:
         """All columns with every digit; `mark` is added where a cell has one."""
         titles = [column.full_title for column in self.columns]
         cells = [[_as_cell(cell) for cell in row.cells] for row in self.rows]
-        content = pd.DataFrame([[cell.value for cell in row] for row in cells], columns=titles)
+        content = pd.DataFrame([[cell.value for cell in row] for row in cells], columns=titles).convert_dtypes()
         marks = ["; ".join(dict.fromkeys(cell.mark for cell in row if cell.mark)) for row in cells]
         return content.assign(mark=marks) if any(marks) else content
 
