@@ -35,7 +35,7 @@ from raysynth.evaluation.verdict import verdict
 from raysynth.files import write_text
 from raysynth.training.run_folder import check_out_folder, describe_environment, name_folder
 
-FORMAT = 1
+FORMAT = 2
 CLASSIFIERS_FOLDER = "classifiers"  # beside the evaluations, which share it
 
 Say = Callable[[str], None]

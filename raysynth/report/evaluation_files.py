@@ -12,7 +12,7 @@ import pandas as pd
 from raysynth.errors import UserError
 from raysynth.report.style import marked
 
-FORMAT = 1
+FORMAT = 2
 SCORES = (
     "accuracy",
     "recall_micro",
@@ -30,15 +30,28 @@ TABLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         (
             *("steps", "n", "num_seeds", "accuracy_low", "accuracy_high"),
             *(f"{score}_{statistic}" for score in SCORES for statistic in ("mean", "std")),
+            *(f"{score}_{end}" for score in SCORES if "macro" in score for end in ("low", "high")),
         ),
     ),
-    "class_scores": (("trained_on", "split", "class"), ("seed", "n", "recall", "precision", "f1")),
+    "floors": (("rule", "looks_at"), ("accuracy", "accuracy_low", "accuracy_high", "num_test")),
+    "curves": (
+        ("curve", "arm"),
+        (
+            *("num_real", "num_synthetic", "real_share", "ratio", "num_seeds", "accuracy", "accuracy_std"),
+            *("accuracy_low", "accuracy_high", "difference", "low", "high", "p_value", "p_corrected"),
+        ),
+    ),
+    "class_scores": (
+        ("trained_on", "split", "class"),
+        ("seed", "n", "recall", "recall_low", "recall_high", "precision", "f1"),
+    ),
     "confusion": (("trained_on", "split", "label", "predicted"), ("seed", "count")),
     "label_counts": (("trained_on", "split", "class"), ("seed", "real", "predicted")),
     "ks": (("synthetic", "class", "channel"), ("statistic", "wasserstein")),
     "fidelity": (("source", "class"), ("n", "frechet", "coverage", "density", "precision", "recall")),
     "histograms": (("source", "class", "channel"), ("intensity", "count")),
 }
+OPTIONAL = ("curves",)  # tables that an evaluation has only where they were asked for
 
 
 @dataclass(frozen=True)
@@ -167,7 +180,8 @@ def _read_table(file: Path, names: tuple[str, ...], numbers: tuple[str, ...], no
         if missing := [column for column in columns if column not in table]:
             notes.append(f"{file.name} has no column {', '.join(missing)}.")
     except FileNotFoundError:
-        notes.append(f"{file.name} is missing from the evaluation: what rests on it is not shown.")
+        if file.stem not in OPTIONAL:
+            notes.append(f"{file.name} is missing from the evaluation: what rests on it is not shown.")
         table = pd.DataFrame()
     except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
         notes.append(f"{file.name} cannot be read ({error}): what rests on it is not shown.")
