@@ -87,12 +87,12 @@ class Evaluation:
 
     @property
     def kinds(self) -> dict[str, str]:
-        """`real`, `synthetic` or `mixed` for every training set."""
+        """`real`, `synthetic`, `mixed` or `distilled` for every training set."""
         known = {str(t.get("trained_on")): str(t.get("kind")) for t in self.content.get("trainings") or []}
-        prefixes = {"generated:": "synthetic", "mixed:": "mixed"}
+        prefixes = {"generated:": "synthetic", "mixed:": "mixed", "distilled:": "distilled"}
         return {
             name: known[name]
-            if known.get(name) in ("real", "synthetic", "mixed")
+            if known.get(name) in ("real", "synthetic", "mixed", "distilled")
             else prefixes.get(name.split(" ")[0], "real")
             for name in self.trained_on
         }

@@ -167,7 +167,7 @@ def comparison_table(evaluation: Evaluation) -> Table:
     rows = []
     for item in (evaluation.content.get("verdict") or {}).get("items") or []:
         name = str(item.get("synthetic"))
-        kind = "mixed" if item.get("kind") == "mixed" else "synthetic"
+        kind = {"mixed": "mixed", "distilled": "distilled"}.get(str(item.get("kind")), "synthetic")
         low, high = item.get("low"), item.get("high")
         difference = Cell(item.get("difference"), note=f"{format_points(low)} to {format_points(high)}")
         rows.append(
