@@ -63,20 +63,23 @@ def print_evaluation(folder: Path) -> None:
     import pandas as pd
 
     from raysynth.evaluation.fidelity import describe_fidelity
+    from raysynth.evaluation.ks import describe_ks
+    from raysynth.evaluation.spectrum import describe_spectra
 
     # A class may be called `NA`: only an empty field is a missing one.
-    summary = pd.read_csv(folder / "scores_summary.csv", keep_default_na=False, na_values=[""])
-    distances = pd.read_csv(folder / "ks.csv", keep_default_na=False, na_values=[""])
+    summary, distances, spectra, fidelity = (
+        pd.read_csv(folder / f"{name}.csv", keep_default_na=False, na_values=[""])
+        for name in ("scores_summary", "ks", "spectrum_summary", "fidelity")
+    )
     say("\n" + _score_table(summary))
-    say("\nKolmogorov-Smirnov statistic of pixel intensity (0: alike), real train images against:")
-    for name, rows in distances[distances["class"] == "all"].groupby("synthetic", sort=False):
-        statistics = "  ".join(f"{value:.4f}" for value in rows["statistic"])
-        say(f"  {name}: {statistics}{_mark(rows['leakage'].iloc[0])}")
-    fidelity = pd.read_csv(folder / "fidelity.csv", keep_default_na=False, na_values=[""])
-    if lines := describe_fidelity(fidelity):
-        say("\nFidelity: features of real validation images against those of:")
-        marks = fidelity[fidelity["class"] == "all"]["leakage"].map(_mark)
-        say("\n".join(f"  {line}{mark}" for line, mark in zip(lines, marks, strict=True)))
+    for title, table, source, describe in (
+        ("Pixel intensities of real train images (KS 0: alike) against those of:", distances, "synthetic", describe_ks),
+        ("Fine detail beside that of real train images:", spectra, "synthetic", describe_spectra),
+        ("Fidelity: features of real validation images against those of:", fidelity, "source", describe_fidelity),
+    ):
+        if lines := describe(table):
+            marks = table[table["class"] == "all"].groupby(source, sort=False)["leakage"].first().map(_mark)
+            say("\n".join([f"\n{title}", *(f"  {line}{mark}" for line, mark in zip(lines, marks, strict=True))]))
     content = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
     say(f"\n{content['verdict']['sentence']}\n\nevaluation: {folder}")
 
@@ -120,6 +123,6 @@ def summarise_evaluation(folder: Path) -> dict[str, Any]:
         name: json.loads(
             pd.read_csv(folder / f"{name}.csv", keep_default_na=False, na_values=[""]).to_json(orient="records")
         )
-        for name in ("scores_summary", "ks", "fidelity")
+        for name in ("scores_summary", "ks", "spectrum_summary", "fidelity")
     }
     return {"evaluation": str(folder), "verdict": content["verdict"], **tables, "seconds": content["seconds"]}

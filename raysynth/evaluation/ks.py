@@ -9,7 +9,8 @@ import pandas as pd
 
 from raysynth.evaluation.histograms import ALL_CLASSES, class_histograms
 from raysynth.evaluation.permutation import ks_p_values, sum_by_group
-from raysynth.evaluation.pixel_statistics import PixelStatistics
+from raysynth.evaluation.pixel_statistics import ALL_PIXELS, PixelStatistics
+from raysynth.evaluation.plan import REAL
 
 COLUMNS = ("synthetic", "pixels", "class", "channel", "n", "statistic", "wasserstein", "p_value")
 
@@ -76,6 +77,20 @@ def ks_table(
             if real_of[class_name][channel].any() and generated_of[class_name][channel].any()
         ]
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def describe_ks(table: pd.DataFrame) -> list[str]:
+    """One line a set: its KS statistics over all classes, a number a channel, with the least p-value of the channels."""
+    lines = []
+    for name, rows in table[table["class"] == ALL_CLASSES].groupby("synthetic", sort=False):
+        parts = []
+        for pixels, own in rows.groupby("pixels", sort=False):
+            statistics = ", ".join(f"{value:.4f}" for value in own["statistic"])
+            kind = "KS" if pixels == ALL_PIXELS else "without background"
+            parts.append(f"{kind} {statistics} (p {own['p_value'].min():.3f})")
+        what = "real validation images" if name == REAL else name
+        lines.append(f"{what}: {', '.join(parts)}")
+    return lines
 
 
 def _class_p_values(real: PixelStatistics, generated: PixelStatistics, classes: Sequence[str]) -> dict[str, np.ndarray]:

@@ -16,12 +16,18 @@ from raysynth.evaluation.features import MAX_IMAGES, extract_features
 from raysynth.evaluation.fidelity import NUM_DRAWS, describe_fidelity, fidelity_table
 from raysynth.evaluation.histograms import ALL_CLASSES, histogram_table
 from raysynth.evaluation.inputs import SyntheticSet
-from raysynth.evaluation.ks import ks_table
+from raysynth.evaluation.ks import describe_ks, ks_table
 from raysynth.evaluation.manifold import NEIGHBOURS
 from raysynth.evaluation.permutation import NUM_PERMUTATIONS
-from raysynth.evaluation.pixel_statistics import ALL_PIXELS, PixelStatistics, measure_pixels
+from raysynth.evaluation.pixel_statistics import PixelStatistics, measure_pixels
 from raysynth.evaluation.plan import REAL
-from raysynth.evaluation.spectrum import class_spectra, spatial_frequencies, spectrum_distance, spectrum_table
+from raysynth.evaluation.spectrum import (
+    class_spectra,
+    describe_spectra,
+    spatial_frequencies,
+    spectrum_distance,
+    spectrum_table,
+)
 from raysynth.files import write_text
 
 Say = Callable[[str], None]
@@ -50,9 +56,9 @@ def compare_pixels(
         histogram_table(name, found.histograms[0], real.classes) for name, found in ({REAL: train} | generated).items()
     ]
     distances = [ks_table(name, train, found, real.classes, say) for name, found in against.items()]
-    for table in distances:
-        say(_describe_ks(table))
     spectra, spectrum_distances = _compare_spectra(real, train, against)
+    for line in (*describe_ks(pd.concat(distances)), *describe_spectra(spectrum_distances)):
+        say(line)
     for name, source, tables in (
         ("histograms", "source", histograms),
         ("ks", "synthetic", distances),
@@ -62,18 +68,6 @@ def compare_pixels(
         table = pd.concat(tables, ignore_index=True)
         _write_table(folder / f"{name}.csv", table.assign(leakage=table[source].map(leakage)))
     return {"background_level": level, "permutations": NUM_PERMUTATIONS}
-
-
-def _describe_ks(table: pd.DataFrame) -> str:
-    """One line about the distances of all classes together, of a table of one set."""
-    rows = table[table["class"] == ALL_CLASSES]
-    parts = []
-    for pixels, own in rows.groupby("pixels", sort=False):
-        statistics = ", ".join(f"{value:.4f}" for value in own["statistic"])
-        parts.append(statistics if pixels == ALL_PIXELS else f"without background {statistics}")
-    name = table["synthetic"].iloc[0]
-    what = "real validation images" if name == REAL else name
-    return f"{what}: Kolmogorov-Smirnov statistic of pixel intensity {', '.join(parts)}"
 
 
 def _compare_spectra(

@@ -10,6 +10,7 @@ from scipy import fft
 from scipy.signal.windows import hann
 
 from raysynth.evaluation.histograms import ALL_CLASSES
+from raysynth.evaluation.plan import REAL
 
 UPPER_HALF = 0.25  # cycles per pixel; 0.5 is the finest that pixels can show
 LEAST_POWER = 1e-3  # grey values squared: a hundredth of what rounding to whole ones adds
@@ -88,3 +89,12 @@ def spectrum_distance(real: np.ndarray, generated: np.ndarray, frequencies: np.n
         "log10_error_high": float(np.abs(high).mean()),
         "log10_bias_high": float(high.mean()),
     }
+
+
+def describe_spectra(table: pd.DataFrame) -> list[str]:
+    """One line a set of rows (synthetic, class, ..., log10_bias_high): how much fine detail it has beside real ones."""
+    return [
+        f"{'real validation images' if row['synthetic'] == REAL else row['synthetic']}: power at the upper half of "
+        f"frequencies {10 ** row['log10_bias_high']:.2f} x real"
+        for row in table[table["class"] == ALL_CLASSES].to_dict("records")
+    ]
