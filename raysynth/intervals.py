@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -26,12 +27,16 @@ def wilson_interval(proportion: float, n: int, confidence: float = 0.95) -> tupl
 
 @dataclass(frozen=True)
 class Difference:
-    """A mean difference of accuracy, its 95 % interval and standard error; all as fractions, not percent."""
+    """A mean difference of accuracy, its 95 % interval and standard error; all as fractions, not percent.
+
+    `p_value` is of the hypothesis that there is none, two-sided: 1 less the confidence of the interval that ends at 0.
+    """
 
     mean: float
     low: float
     high: float
     standard_error: float
+    p_value: float
     num_differing_groups: int
 
 
@@ -65,16 +70,51 @@ def bootstrap_difference(
         of_seed = random.multinomial(num_seeds, np.full(num_seeds, 1 / num_seeds), size=num_draws) / num_seeds
         draws.append(((of_group @ sums) * of_seed).sum(axis=1) / (of_group @ sizes))
     sample = np.concatenate(draws)
-    low, high = np.quantile(sample, [0.5 - confidence / 2, 0.5 + confidence / 2])
     seed_variance = float(differences.mean(axis=0).var(ddof=1)) / num_seeds if num_seeds > 1 else 0.0
-    widening = _student_widening(float(sample.var()), seed_variance, num_groups, num_seeds, confidence)
+
+    def interval(confidence: float) -> tuple[float, float]:
+        low, high = np.quantile(sample, [0.5 - confidence / 2, 0.5 + confidence / 2])
+        widening = _student_widening(float(sample.var()), seed_variance, num_groups, num_seeds, confidence)
+        return mean + (float(low) - mean) * widening, mean + (float(high) - mean) * widening
+
+    low, high = interval(confidence)
     return Difference(
         mean=mean,
-        low=mean + (float(low) - mean) * widening,
-        high=mean + (float(high) - mean) * widening,
+        low=low,
+        high=high,
         standard_error=float(sample.std()),
+        p_value=_p_value(interval),
         num_differing_groups=int(np.count_nonzero(over_seeds)),
     )
+
+
+def _p_value(interval: Callable[[float], tuple[float, float]]) -> float:
+    """1 less the confidence of the widest interval without 0, which must grow with its confidence.
+
+    No less than what so many bootstrap samples can show.
+    """
+    without, with_zero = 0.0, 1 - 1 / BOOTSTRAP_SAMPLES
+    low, high = interval(with_zero)
+    if low > 0 or high < 0:
+        return 1 - with_zero
+    while with_zero - without > 1e-4:
+        middle = (without + with_zero) / 2
+        low, high = interval(middle)
+        if low > 0 or high < 0:
+            without = middle
+        else:
+            with_zero = middle
+    return 1 - without
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """P-values corrected for their number (Holm 1979): the chance of any false finding stays below the level."""
+    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
+    corrected, largest = [0.0] * len(p_values), 0.0
+    for rank, index in enumerate(order):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        corrected[index] = largest
+    return corrected
 
 
 def _student_widening(

@@ -20,9 +20,20 @@ def evaluate_verb(
     synthetic: list[str] = typer.Option(
         [], metavar="DIR", help="Synthetic data set folder; repeat for more. Required."
     ),
-    seeds: int = typer.Option(3, help="Classifiers trained on each training set."),
+    seeds: int | None = typer.Option(
+        None, help="Classifiers trained on each training set. Default: 5 of cnn, 3 of transfer."
+    ),
+    classifier: str = typer.Option(
+        "cnn", help="Which classifier: cnn, small and quick, or transfer, pre-trained on ImageNet and fine-tuned."
+    ),
+    backbone: str | None = typer.Option(
+        None,
+        help="Pre-trained network of transfer, e.g. resnet18. Default: efficientnet_lite0, which needs no download.",
+    ),
+    weights: str | None = typer.Option(None, metavar="FILE", help="Its weights. Default: the published ones."),
+    input_size: int | None = typer.Option(None, help="Pixels a side, 64 to 224, that it is given. Default: 96."),
     epochs: int | None = typer.Option(
-        None, help="Epochs of every classifier. Default: as many as make about 1200 steps on the real images."
+        None, help="Epochs of every classifier. Default: about 1200 steps on the real images; of transfer 480."
     ),
     out: Path = typer.Option(Path("evaluations"), help="Parent folder of the evaluation."),
     allow_leakage: bool = typer.Option(
@@ -36,7 +47,19 @@ def evaluate_verb(
     from raysynth.evaluation.evaluate import evaluate
 
     progress = say_to_stderr if json_ else say
-    folder = evaluate(real, synthetic, seeds=seeds, out=out, epochs=epochs, allow_leakage=allow_leakage, say=progress)
+    folder = evaluate(
+        real,
+        synthetic,
+        seeds=seeds,
+        classifier=classifier,
+        backbone=backbone,
+        weights=weights,
+        input_size=input_size,
+        out=out,
+        epochs=epochs,
+        allow_leakage=allow_leakage,
+        say=progress,
+    )
     if json_:
         print_json(summarise_evaluation(folder))
     else:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from raysynth.data.dataset import load_dataset
-from raysynth.data.locations import Location
+from raysynth.data.dataset import Dataset, load_dataset
 from raysynth.errors import TrainingStopped, UserError
 from raysynth.evaluation.classes import label_mapping
+from raysynth.evaluation.classifier_cache import ClassifierRecorder, classifier_file, find_results
 from raysynth.evaluation.plan import Training
+from raysynth.models.context import hash_seed
 from raysynth.training.follow import format_duration
 
 THREADS = 1  # a task has one CPU; threads that share it only get in each other's way
@@ -22,50 +23,95 @@ GPUS_PER_TASK = 0.25  # where there are any: a small network leaves most of one 
 
 
 def training_job(
-    training: Training, *, real: Location, synthetic: Location | None, classes: Sequence[str], folder: Path
+    training: Training,
+    *,
+    real: Dataset,
+    synthetic: Dataset | None,
+    classifier: str,
+    options: Mapping[str, Any],
+    folder: Path,
 ) -> dict[str, Any]:
-    """What a task needs, in plain values: it may run on another machine that sees the same files."""
-    parts = [None if training.kind == "synthetic" else real, synthetic]
-    return {
-        "sets": [str(path) for path in parts if path],
-        "validation": str(real),
-        "classes": list(classes),
+    """What a task needs, in plain values: it may run on another machine that sees the same files.
+
+    The classifier's `file` is in `folder`, by what it is trained on (see `classifier_cache`).
+    """
+    parts = [
+        (real, training.real_images),
+        (synthetic, training.num_images - training.real_images),
+    ]
+    job: dict[str, Any] = {
+        "sets": [_describe(dataset) | {"num_images": count} for dataset, count in parts if dataset and count],
+        "validation": _describe(real),
+        "classes": list(real.classes),
+        "classifier": classifier,
         "config": {
+            **options,
             "seed": training.seed,
             "batch_size": training.batch_size,
             "num_steps": training.steps,
         },
-        "weights": str(folder / training.weights),
         "device": "cpu",
     }
+    return {**job, "file": str(classifier_file(folder, job))}
+
+
+def _describe(dataset: Dataset) -> dict[str, Any]:
+    return {"path": str(dataset.path.resolve()), "fingerprint": dataset.fingerprint}
 
 
 def train_one(job: dict[str, Any]) -> dict[str, Any]:
-    """Train what `training_job` describes, write its weights, and return `seconds` and `validation_accuracy`."""
-    from raysynth.evaluation.fit import fit_classifier, limited_threads, save_classifier
-    from raysynth.models.classifier import Classifier
+    """Train what `training_job` describes, write its file, and return `seconds` and `validation_accuracy`.
 
-    classes = job["classes"]
-    parts = [training_pixels(path, classes, "train") for path in job["sets"]]
+    A training that was stopped goes on from its newest checkpoint.
+    """
+    from raysynth.evaluation.fit import CLASSIFIERS, fit_classifier, limited_threads, save_classifier
+
+    classes, file = job["classes"], Path(job["file"])
+    parts = [training_pixels(each["path"], classes, "train", each["num_images"]) for each in job["sets"]]
     images, labels = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    recorder = ClassifierRecorder(file)
     with limited_threads(THREADS):
         fitted = fit_classifier(
             images,
             labels,
-            config=Classifier.Config(**job["config"]),
+            config=CLASSIFIERS[job["classifier"]].Config(**job["config"]),
             num_classes=len(classes),
-            validation=training_pixels(job["validation"], classes, "validation"),
+            validation=training_pixels(job["validation"]["path"], classes, "validation"),
             device=job["device"],
+            recorder=recorder,
         )
-    save_classifier(Path(job["weights"]), fitted.model, classes)
-    return {"seconds": fitted.seconds, "validation_accuracy": fitted.validation_accuracy}
+    results = {"seconds": fitted.seconds, "validation_accuracy": fitted.validation_accuracy}
+    save_classifier(file, fitted.model, classes, results)
+    recorder.discard()
+    return results
 
 
-def training_pixels(path: str, classes: Sequence[str], split: str) -> tuple[np.ndarray, np.ndarray]:
-    """Images and labels of one split, its classes matched to `classes` by name."""
+def training_pixels(
+    path: str, classes: Sequence[str], split: str, num_images: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Images and labels of one split, its classes matched to `classes` by name; `num_images` of them (default: all).
+
+    Fewer are a part of more, with the same share of each class, and images of one group are taken together as far as
+    the number allows.
+    """
     dataset = load_dataset(path)
     images, labels = dataset.pixels(split)
-    return images, label_mapping(dataset.classes, classes)[labels]
+    labels = label_mapping(dataset.classes, classes)[labels]
+    if num_images is None or num_images == len(labels):
+        return images, labels
+    chosen = choose_part(labels, dataset.read(["group"], split)["group"].to_pylist(), num_images)
+    return images[chosen], labels[chosen]
+
+
+def choose_part(labels: np.ndarray, groups: Sequence[str], num_images: int) -> np.ndarray:
+    """Places of `num_images` of the images (N,), ascending; see `training_pixels`."""
+    order = np.array([hash_seed("part", str(group)) for group in groups])
+    rank = np.empty(len(labels))
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        # The place within its class as a share of the class: the smallest of all are alike in every class.
+        rank[members[np.argsort(order[members], kind="stable")]] = (np.arange(len(members)) + 0.5) / len(members)
+    return np.sort(np.argsort(rank, kind="stable")[:num_images])
 
 
 def train_all(
@@ -75,16 +121,27 @@ def train_all(
     with_ray: bool,
     say: Callable[[str], None],
 ) -> list[dict[str, Any]]:
-    """Run `train_one` for every job, in parallel with Ray, and return the results in the same order."""
-    # The longest first, so that none is left alone at the end.
-    order = sorted(range(len(jobs)), key=lambda index: -trainings[index].steps)
-    progress = _Progress(trainings, say)
+    """Run `train_one` for every job whose classifier is not there yet, in parallel with Ray; results in the same order.
+
+    Each has `seconds`, `validation_accuracy`, and `known`: whether an earlier evaluation had trained it.
+    """
     results: dict[int, dict[str, Any]] = {}
+    for index, job in enumerate(jobs):
+        if (found := find_results(Path(job["file"]))) is not None:
+            results[index] = {**found, "known": True}
+    # The longest first, so that none is left alone at the end; one classifier may be wanted by two names.
+    to_do = {jobs[index]["file"]: index for index in range(len(jobs)) if index not in results}
+    order = sorted(to_do.values(), key=lambda index: -trainings[index].steps)
+    if results:
+        say(f"{len(results)} of {len(jobs)} classifiers are known from an earlier evaluation")
+    if order:
+        say(f"training {len(order)} classifiers, {sum(trainings[index].steps for index in order)} steps in all")
+    progress = _Progress([trainings[index] for index in order], say)
     if not with_ray:
         for index in order:
-            results[index] = train_one(jobs[index])
+            results[index] = {**train_one(jobs[index]), "known": False}
             progress.finished(trainings[index], results[index])
-    else:
+    elif order:
         import ray
 
         num_gpus = GPUS_PER_TASK if ray.cluster_resources().get("GPU", 0) else 0
@@ -99,12 +156,13 @@ def train_all(
             (done,) = finished
             index = pending.pop(done)
             try:
-                results[index] = ray.get(done)
+                results[index] = {**ray.get(done), "known": False}
             except ray.exceptions.RayTaskError as error:
                 # Without the task's traceback, where there is something that the user can do.
                 raise error.cause if isinstance(error.cause, (TrainingStopped, UserError)) else error from None
             progress.finished(trainings[index], results[index])
-    return [results[index] for index in range(len(jobs))]
+    of_file = {job["file"]: results[index] for index, job in enumerate(jobs) if index in results}
+    return [of_file[job["file"]] for job in jobs]
 
 
 class _Progress:

@@ -17,6 +17,7 @@ from raysynth.cluster.session import ray_session
 from raysynth.data.dataset import Dataset
 from raysynth.data.locations import Location
 from raysynth.errors import UserError
+from raysynth.evaluation.classifier_choice import BATCH_SIZE, DEFAULT_CLASSIFIER, choose_classifier
 from raysynth.evaluation.classifiers import train_all, training_job
 from raysynth.evaluation.inputs import SyntheticSet, load_inputs
 from raysynth.evaluation.likeness import compare_features, compare_pixels
@@ -28,8 +29,7 @@ from raysynth.files import write_text
 from raysynth.training.run_folder import check_out_folder, describe_environment, name_folder
 
 FORMAT = 1
-CLASSIFIER = "cnn"
-BATCH_SIZE = 64
+CLASSIFIERS_FOLDER = "classifiers"  # beside the evaluations, which share it
 
 Say = Callable[[str], None]
 
@@ -38,7 +38,11 @@ def evaluate(
     real: Location | str | Dataset | None,
     synthetic: Sequence[Location | str],
     *,
-    seeds: int = 3,
+    seeds: int | None = None,
+    classifier: str = DEFAULT_CLASSIFIER,
+    backbone: str | None = None,
+    weights: str | None = None,
+    input_size: int | None = None,
     out: Path | str = "evaluations",
     epochs: int | None = None,
     workers: int | None = None,
@@ -48,10 +52,13 @@ def evaluate(
     """Train the classifier on real, synthetic and mixed images, score it, compare the images; return the folder.
 
     `real` None stands for the embedded phantom data set.
-    Each training set gets `seeds` classifiers (seeds 0, 1, ...), trained for `epochs` epochs (default: about 1200
-    steps on the real images). `workers` is the number of CPUs of a local Ray (default: all; 0: no Ray, all in this
-    process). Everything lands in one new folder `out/evaluation-...`; its `evaluation.json` is written last, so a
-    folder without it is an evaluation that did not finish.
+    Each training set gets `seeds` classifiers (seeds 0, 1, ...; default: 5 of `cnn`, 3 of `transfer`), trained for
+    `epochs` epochs (default: about 1200 steps on the real images, 480 of `transfer`). `transfer` fine-tunes `backbone`
+    (default: EfficientNet-Lite0) with its published weights or those of the file `weights`, on images of `input_size`
+    pixels. `workers` is the number of CPUs of a local Ray (default: all; 0: no Ray, all in this process).
+    Everything lands in one new folder `out/evaluation-...`; its `evaluation.json` is written last, so a folder without
+    it is an evaluation that did not finish. The classifiers are in `out/classifiers`, where evaluations after it
+    find them: what was trained before is not trained again, and a stopped one goes on.
     A synthetic set whose training data, pre-training included, touch the test split is refused; with `allow_leakage` it
     is evaluated, and marked in all that rests on it.
     Raises UserError for such sets and for those that do not fit together, before Ray is started.
@@ -63,12 +70,14 @@ def evaluate(
     real_set, synthetic_sets = load_inputs(real, synthetic, say, allow_leakage=allow_leakage)
     # On every row and item, since tables are copied without their folder: see `raysynth.data.contact.Status`.
     leakage = {REAL: real_set.leakage.status} | {item.name: item.leakage for item in synthetic_sets}
+    choice = choose_classifier(classifier, real_set.shape, backbone=backbone, weights=weights, input_size=input_size)
     num_real = real_set.num_images("train")
+    num_seeds = seeds or choice.default_seeds
     trainings = plan_trainings(
         num_real,
         {item.name: item.num_images for item in synthetic_sets},
-        seeds=range(seeds),
-        epochs=epochs or default_epochs(num_real, BATCH_SIZE),
+        seeds=range(num_seeds),
+        epochs=epochs or default_epochs(num_real, BATCH_SIZE, choice.name),
         batch_size=BATCH_SIZE,
     )
     check_out_folder(out)
@@ -88,25 +97,26 @@ def evaluate(
         fidelity = compare_features(folder, real_set, synthetic_sets, leakage, with_ray=with_ray, say=say)
         clock.lap("fidelity")
 
-        # 3. Train the classifiers.
-        say(f"training {len(trainings)} classifiers, {sum(training.steps for training in trainings)} steps in all")
-        paths = {item.name: item.dataset.path.resolve() for item in synthetic_sets}
+        # 3. Train the classifiers that are not known yet.
+        sets = {item.name: item.dataset for item in synthetic_sets}
         jobs = [
             training_job(
                 training,
-                real=real_set.path.resolve(),
-                synthetic=paths[training.synthetic] if training.synthetic else None,
-                classes=real_set.classes,
-                folder=folder,
+                real=real_set,
+                synthetic=sets.get(training.synthetic or ""),
+                classifier=choice.name,
+                options=choice.options,
+                folder=folder.parent / CLASSIFIERS_FOLDER,
             )
             for training in trainings
         ]
         results = train_all(trainings, jobs, with_ray=with_ray, say=say)
+        files = [Path(job["file"]) for job in jobs]
         clock.lap("training")
 
         # 4. Score them: the predictions are the raw result.
         sources = [Source(REAL, real_set), *(Source(item.name, item.dataset) for item in synthetic_sets)]
-        predictions = predict_all(sources, trainings, folder, with_ray=with_ray, say=say)
+        predictions = predict_all(sources, trainings, files, with_ray=with_ray, say=say)
         predictions.to_parquet(folder / "predictions.parquet", index=False)
         clock.lap("scoring")
 
@@ -131,11 +141,12 @@ def evaluate(
         "real": _describe_real(real_set),
         "synthetic": [_describe_synthetic(item) for item in synthetic_sets],
         "allow_leakage": allow_leakage,
-        "seeds": list(range(seeds)),
-        "classifier": {"name": CLASSIFIER, "config": _classifier_config()},
+        "seeds": list(range(num_seeds)),
+        "classifier": choice.describe(),
         "trainings": [
-            _describe_training(training, result | {"leakage": of_training[training.trained_on]})
-            for training, result in zip(trainings, results, strict=True)
+            _describe_training(training)
+            | {"weights": f"../{CLASSIFIERS_FOLDER}/{file.name}", **result, "leakage": of_training[training.trained_on]}
+            for training, file, result in zip(trainings, files, results, strict=True)
         ],
         "pixels": pixels,
         "fidelity": fidelity,
@@ -190,7 +201,7 @@ def _describe_synthetic(item: SyntheticSet) -> dict[str, Any]:
     }
 
 
-def _describe_training(training: Training, result: dict[str, Any]) -> dict[str, Any]:
+def _describe_training(training: Training) -> dict[str, Any]:
     return {
         "trained_on": training.trained_on,
         "kind": training.kind,
@@ -201,16 +212,7 @@ def _describe_training(training: Training, result: dict[str, Any]) -> dict[str, 
         "epochs": training.epochs,
         "steps": training.steps,
         "real_exposures": training.real_exposures,
-        "weights": training.weights,
-        **result,
     }
-
-
-def _classifier_config() -> dict[str, Any]:
-    """The classifier's config as far as all trainings share it."""
-    from raysynth.models.classifier import Classifier
-
-    return Classifier.Config(batch_size=BATCH_SIZE).model_dump(mode="json", exclude={"seed", "num_steps"})
 
 
 def _write_table(path: Path, table: pd.DataFrame) -> None:

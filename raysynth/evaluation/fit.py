@@ -1,4 +1,7 @@
-"""Fit one classifier with the training loop that every family uses, and keep its weights in a file."""
+"""Fit one classifier with the training loop that every family uses, and keep its weights in a file.
+
+There are two: `cnn`, small and trained from nothing, and `transfer`, pre-trained on ImageNet.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +23,16 @@ from raysynth.files import replacing
 from raysynth.models.blocks import lay_out
 from raysynth.models.classifier import Classifier, ClassifierNetwork
 from raysynth.models.context import Context
-from raysynth.training.loop import run_epochs, validate
+from raysynth.models.transfer_classifier import TransferClassifier, TransferNetwork
+from raysynth.training.loop import Recorder, run_epochs, validate
 
-FILE_FORMAT = 1
+FILE_FORMAT = 2
+CLASSIFIERS: dict[str, type[Classifier] | type[TransferClassifier]] = {
+    "cnn": Classifier,
+    "transfer": TransferClassifier,
+}
+AnyClassifier = Classifier | TransferClassifier
+AnyNetwork = ClassifierNetwork | TransferNetwork
 SCORING_BATCH_SIZE = 256  # images, or as many volumes of 16 voxels a side
 SCORING_VOXELS = 2**20  # of the volumes in a batch, which would fill the memory otherwise
 
@@ -31,7 +41,7 @@ SCORING_VOXELS = 2**20  # of the volumes in a batch, which would fill the memory
 class Fitted:
     """A fitted classifier; `validation_accuracy` is None where no validation images were given."""
 
-    model: Classifier
+    model: AnyClassifier
     seconds: float
     validation_accuracy: float | None
 
@@ -58,20 +68,29 @@ def fit_classifier(
     images: np.ndarray,
     labels: np.ndarray,
     *,
-    config: Classifier.Config,
+    config: Classifier.Config | TransferClassifier.Config,
     num_classes: int,
     validation: tuple[np.ndarray, np.ndarray] | None = None,
     device: str = "cpu",
+    recorder: Recorder | None = None,
 ) -> Fitted:
     """Train for `config.num_steps` steps on images (N, C, H, W), or volumes (N, C, D, H, W), uint8 with labels (N,).
 
-    Raises TrainingStopped when the loss is not finite.
+    The config says which classifier; `recorder` keeps checkpoints, from which a stopped training goes on. Raises
+    TrainingStopped when the loss is not finite, and UserError for images that the classifier cannot take.
     """
     started = time.perf_counter()
     context = Context(seed=config.seed, device=torch.device(device))
-    model = Classifier(config, shape=images.shape[1:], num_classes=num_classes, context=context)
+    model = CLASSIFIERS[
+        classifier_of(config)
+    ](
+        config,  # type: ignore[arg-type]
+        shape=images.shape[1:],
+        num_classes=num_classes,
+        context=context,
+    )
     batches = FixedSteps(images, labels, total_steps=config.num_steps, batch_size=config.batch_size, context=context)
-    run_epochs(model, batches, context=context, num_epochs=batches.num_epochs)
+    run_epochs(model, batches, context=context, num_epochs=batches.num_epochs, recorder=recorder)
     accuracy = None
     if validation is not None and len(validation[0]):
         # Once, after the last epoch: nothing is chosen by it while training.
@@ -80,35 +99,58 @@ def fit_classifier(
     return Fitted(model, time.perf_counter() - started, accuracy)
 
 
-def save_classifier(path: Path, model: Classifier, classes: Sequence[str]) -> None:
-    """Write weights and what is needed to build the network again; the file appears complete or not at all."""
+def classifier_of(config: Classifier.Config | TransferClassifier.Config) -> str:
+    """The name of the classifier that a config belongs to."""
+    return next(name for name, kind in CLASSIFIERS.items() if type(config) is kind.Config)
+
+
+def save_classifier(
+    path: Path, model: AnyClassifier, classes: Sequence[str], results: dict[str, float | None] | None = None
+) -> None:
+    """Write weights and what is needed to build the network again, with `results` of the training if there are any.
+
+    The file appears complete or not at all.
+    """
     content = {
         "format": FILE_FORMAT,
+        "classifier": classifier_of(model.config),
         "config": model.config.model_dump(mode="json"),
         "shape": list(model.shape),
         "classes": list(classes),
         "network": {name: tensor.cpu() for name, tensor in model.network.state_dict().items()},
+        "results": results or {},
     }
     with replacing(path) as file:
         torch.save(content, file)
 
 
-def load_network(path: Path, device: str = "cpu") -> ClassifierNetwork:
+def load_network(path: Path, device: str = "cpu") -> AnyNetwork:
     """The network of a file of `save_classifier`, ready for predictions.
 
     Raises ValueError for another format, and whatever torch raises for a broken file.
     """
+    content = read_classifier(path, device)
+    shape, num_classes = tuple(content["shape"]), len(content["classes"])
+    config = CLASSIFIERS[content["classifier"]].Config(**content["config"])
+    network: AnyNetwork
+    if isinstance(config, TransferClassifier.Config):
+        network = TransferNetwork(config, num_classes, pretrained=False)
+    else:
+        network = ClassifierNetwork(shape, num_classes, tuple(config.widths), config.dropout)
+    network.load_state_dict(content["network"])
+    return lay_out(network.to(device), len(shape) - 1).eval().requires_grad_(False)
+
+
+def read_classifier(path: Path, device: str = "cpu") -> dict[str, Any]:
+    """The content of a file of `save_classifier`; raises what `load_network` does."""
     content: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
     if content.get("format") != FILE_FORMAT:
         raise ValueError(f"{path}: classifier format {content.get('format')}, this version reads {FILE_FORMAT}")
-    config = Classifier.Config(**content["config"])
-    network = ClassifierNetwork(tuple(content["shape"]), len(content["classes"]), tuple(config.widths), config.dropout)
-    network.load_state_dict(content["network"])
-    return lay_out(network.to(device), len(content["shape"]) - 1).eval().requires_grad_(False)
+    return content
 
 
 @torch.no_grad()
-def predict_probabilities(network: ClassifierNetwork, images: np.ndarray) -> np.ndarray:
+def predict_probabilities(network: AnyNetwork, images: np.ndarray) -> np.ndarray:
     """Probabilities (N, num_classes) float32 of images (N, C, H, W), or volumes (N, C, D, H, W), uint8."""
     device = next(network.parameters()).device
     labels, batch_size = np.zeros(len(images), np.int64), scoring_batch_size(images.shape[1:])

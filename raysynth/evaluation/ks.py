@@ -80,7 +80,7 @@ def ks_table(
 
 
 def describe_ks(table: pd.DataFrame) -> list[str]:
-    """One line a set: its KS statistics over all classes, a number a channel, with the least p-value of the channels."""
+    """One line a set: its KS statistics over all classes, a number a channel, and the channels' least p-value."""
     lines = []
     for name, rows in table[table["class"] == ALL_CLASSES].groupby("synthetic", sort=False):
         parts = []

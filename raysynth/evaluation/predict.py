@@ -34,15 +34,17 @@ class Scorer:
     trained on them; synthetic ones as `fit` only.
     """
 
-    def __init__(self, sources: Sequence[tuple[str, Sequence[str]]], trainings: Sequence[Training], folder: str):
-        """`sources` are names and classes, the real set first; the classifiers' weights are in `folder`."""
+    def __init__(
+        self, sources: Sequence[tuple[str, Sequence[str]]], trainings: Sequence[Training], files: Sequence[str]
+    ):
+        """`sources` are names and classes, the real set first; `files` hold the trained classifiers."""
         import torch
 
         from raysynth.evaluation.fit import load_network
 
         torch.set_num_threads(THREADS)
         self.trainings = trainings
-        self.networks = [load_network(Path(folder) / training.weights) for training in trainings]
+        self.networks = [load_network(Path(file)) for file in files]
         self.names = [name for name, _ in sources]
         self.mappings = [label_mapping(classes, sources[0][1]) for _, classes in sources]
 
@@ -82,17 +84,18 @@ class Scorer:
 def predict_all(
     sources: Sequence[Source],
     trainings: Sequence[Training],
-    folder: Path,
+    files: Sequence[Path],
     *,
     with_ray: bool,
     say: Callable[[str], None] = lambda line: None,
 ) -> pd.DataFrame:
     """The predictions, one row an image, split and classifier, in an order that does not depend on the workers.
 
-    `sources` holds the real set first, under the name "real". With Ray, a session must be running.
+    `sources` holds the real set first, under the name "real"; `files` are those of the classifiers. With Ray, a session
+    must be running.
     """
     chunks = list_chunks([source.dataset for source in sources])
-    arguments = ([(source.name, source.dataset.classes) for source in sources], list(trainings), str(folder))
+    arguments = ([(source.name, source.dataset.classes) for source in sources], list(trainings), list(map(str, files)))
     batches = _score_with_ray(chunks, arguments) if with_ray else _score_here(chunks, arguments)
     predictions = pd.concat([pd.DataFrame(batch) for batch in batches], ignore_index=True)[list(COLUMNS)]
     num_images = sum(source.dataset.num_images() for source in sources)

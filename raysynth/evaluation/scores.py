@@ -1,8 +1,7 @@
 """Tables of scores, all of them computed from the predictions (`predictions.parquet`).
 
-The values are scikit-learn's with its default labels (every class found in the truth or among the predictions) and
-`zero_division=0`. So the micro averages always equal the accuracy, and a class that is predicted but is not in the
-truth counts as one of recall 0.
+The values are scikit-learn's (see `averages`). So the micro averages always equal the accuracy, and a class that is
+predicted but is not in the truth counts as one of recall 0.
 """
 
 from __future__ import annotations
@@ -13,6 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from raysynth.evaluation.averages import averaged_scores, confusion_matrix
+from raysynth.evaluation.averages import class_scores as scores_of_classes
+from raysynth.evaluation.score_intervals import macro_intervals
 from raysynth.intervals import wilson_interval
 
 SPLITS = ("fit", "train", "validation", "test")
@@ -40,7 +42,7 @@ def score_tables(
     """
     scores, class_scores, confusions, label_counts = [], [], [], []
     for key, matrix in _matrices(predictions, len(classes), steps):
-        n, recall, precision, f1 = matrix.sum(), *_per_class(matrix)
+        n, recall, precision, f1 = matrix.sum(), *scores_of_classes(matrix)
         accuracy = np.trace(matrix) / n
         low, high = wilson_interval(accuracy, int(n))
         scores.append(
@@ -58,7 +60,9 @@ def score_tables(
         for index, class_name in enumerate(classes):
             row = {**key, "class": class_name}
             label_counts.append({**row, "real": true_counts[index], "predicted": predicted_counts[index]})
-            numbers = {"recall": recall[index], "precision": precision[index], "f1": f1[index]}
+            low, high = wilson_interval(recall[index], int(true_counts[index]))
+            numbers = {"recall": recall[index], "recall_low": low, "recall_high": high}
+            numbers |= {"precision": precision[index], "f1": f1[index]}
             class_scores.append({**row, "n": true_counts[index], **numbers})
             for other, other_name in enumerate(classes):
                 count = matrix[index, other]
@@ -66,37 +70,10 @@ def score_tables(
     table = pd.DataFrame(scores)
     return ScoreTables(
         scores=table,
-        scores_summary=_summary(table),
+        scores_summary=_summary(table, _intervals(predictions, len(classes))),
         class_scores=pd.DataFrame(class_scores),
         confusion=pd.DataFrame(confusions),
         label_counts=pd.DataFrame(label_counts),
-    )
-
-
-def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, num_classes: int) -> np.ndarray:
-    """Counts (num_classes, num_classes): row the true class, column the predicted one."""
-    counts = np.bincount(labels * num_classes + predicted, minlength=num_classes * num_classes)
-    return counts.reshape(num_classes, num_classes)
-
-
-def averaged_scores(matrix: np.ndarray) -> dict[str, float]:
-    """Recall, precision and F1 of a confusion matrix, micro and macro averaged."""
-    accuracy = float(np.trace(matrix) / matrix.sum())
-    found = (matrix.sum(axis=0) + matrix.sum(axis=1)) > 0
-    averaged = {}
-    for name, values in zip(("recall", "precision", "f1"), _per_class(matrix), strict=True):
-        averaged[f"{name}_micro"] = accuracy  # one label an image: false positives are others' false negatives
-        averaged[f"{name}_macro"] = float(values[found].mean())
-    return averaged
-
-
-def _per_class(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Recall, precision and F1 of each class; 0 where nothing can be divided by."""
-    right, true, predicted = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
-    return (
-        right / np.maximum(true, 1),
-        right / np.maximum(predicted, 1),
-        2 * right / np.maximum(true + predicted, 1),
     )
 
 
@@ -116,11 +93,26 @@ def _matrices(
                     yield {"trained_on": trained_on, "split": split, "seed": seed}, matrix
 
 
-def _summary(scores: pd.DataFrame) -> pd.DataFrame:
+def _intervals(predictions: pd.DataFrame, num_classes: int) -> dict[tuple[str, str], dict[str, tuple[float, float]]]:
+    """(trained_on, split) -> the intervals of its macro scores."""
+    found = {}
+    for (trained_on, split), rows in predictions.groupby(["trained_on", "split"], observed=True):
+        # An image may stand in a mix twice, once for each set: its number among its likes tells them apart.
+        number = rows.groupby(["seed", "image_id"], observed=True).cumcount()
+        by_image = rows.assign(number=number).pivot(
+            index=["image_id", "number"], columns="seed", values=["predicted", "label", "group"]
+        )
+        labels, predicted = (by_image[name].to_numpy(dtype=np.int64) for name in ("label", "predicted"))
+        groups = by_image["group"].iloc[:, 0].astype(str).to_numpy()
+        found[str(trained_on), str(split)] = macro_intervals(labels, predicted, groups, num_classes)
+    return found
+
+
+def _summary(scores: pd.DataFrame, intervals: Mapping[tuple[str, str], dict[str, tuple[float, float]]]) -> pd.DataFrame:
     """Mean and standard deviation over seeds (n - 1 in the denominator; empty with one seed) of each score.
 
-    `accuracy_low` and `accuracy_high` are Wilson's interval of the mean accuracy on the n images: the variation
-    between seeds is not in it.
+    `accuracy_low` and `accuracy_high` are Wilson's interval of the mean accuracy on the n images: neither the variation
+    between seeds nor that images of one group are alike is in it. Those of macro scores have both (`macro_intervals`).
     """
     rows = []
     for (trained_on, split), group in scores.groupby(["trained_on", "split"], sort=False):
@@ -131,5 +123,8 @@ def _summary(scores: pd.DataFrame) -> pd.DataFrame:
         for score in SCORES:
             row[f"{score}_mean"] = group[score].mean()
             row[f"{score}_std"] = group[score].std(ddof=1)
-        rows.append({**row, "accuracy_low": low, "accuracy_high": high})
+        row |= {"accuracy_low": low, "accuracy_high": high}
+        for score, (low, high) in intervals[str(trained_on), str(split)].items():
+            row |= {f"{score}_low": low, f"{score}_high": high}
+        rows.append(row)
     return pd.DataFrame(rows)

@@ -15,11 +15,10 @@ from raysynth.data.batches import in_order
 from raysynth.data.dataset import Dataset
 from raysynth.errors import UserError
 from raysynth.evaluation.diversity import Diversity
-from raysynth.evaluation.fit import load_network, scoring_batch_size
+from raysynth.evaluation.fit import AnyNetwork, load_network, scoring_batch_size
 from raysynth.evaluation.frechet import MAX_FEATURES, joint_frechet
 from raysynth.evaluation.kept_classifier import ensure_classifier
 from raysynth.files import replacing
-from raysynth.models.classifier import ClassifierNetwork
 
 # Small and short on purpose: it is trained before every first search on a data set.
 RECIPE = {"widths": [16, 32, 48, MAX_FEATURES], "num_steps": 300, "batch_size": 64, "seed": 20_000}
@@ -29,7 +28,7 @@ MIN_GENERATED, MAX_GENERATED = 256, 2048  # images that a score is computed from
 class ScoringNetwork:
     """Pooled features of a small classifier."""
 
-    def __init__(self, network: ClassifierNetwork) -> None:
+    def __init__(self, network: AnyNetwork) -> None:
         self.network = network
 
     @torch.no_grad()

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from raysynth.intervals import Difference, bootstrap_difference
+from raysynth.intervals import Difference, bootstrap_difference, holm
 
 # A sign test at 5 % needs six differing groups that all point the same way; fewer prove nothing.
 MIN_DIFFERING_GROUPS = 6
 # Standard errors at which a two-sided 5 % test finds a difference in 80 % of cases.
 DETECTABLE_STANDARD_ERRORS = 1.96 + 0.84
+
+LEVEL = 0.05  # of the chance to call any difference of a kind that is none one that helps or hurts
 
 Conclusion = Literal["helps", "hurts", "cannot tell"]
 
@@ -33,7 +35,10 @@ class Comparison:
 class VerdictItem:
     """One comparison on the real test images; accuracies and differences are fractions, means over seeds.
 
-    `leakage` is the synthetic set's (`raysynth.data.contact.Status`); the sentence says so where it touches the test.
+    `low` and `high` are the 95 % interval of this difference alone, `p_value` is that of no difference, and
+    `p_corrected` is corrected (Holm) for the `num_comparisons` of its kind, one a synthetic set; the conclusion rests
+    on it. `leakage` is the synthetic set's (`raysynth.data.contact.Status`); the sentence says so where it touches the
+    test.
     """
 
     synthetic: str
@@ -44,6 +49,9 @@ class VerdictItem:
     difference: float
     low: float
     high: float
+    p_value: float
+    p_corrected: float
+    num_comparisons: int
     conclusion: Conclusion
     smallest_detectable: float
     num_seeds: int
@@ -68,14 +76,17 @@ def verdict(
     Of several baselines the one with the best mean validation accuracy is taken, so that the choice owes nothing
     to the test split (where there are no validation images, the one with the best test accuracy). But a mix helps
     only if it beats every baseline: where it would help against the chosen one, the hardest on test takes its place.
+    Of several synthetic sets some seem to help by chance: p-values are corrected for their number (Holm).
     """
     accuracies = _mean_accuracies(predictions)
     test = predictions[predictions["split"] == "test"]
     known = leakage_of or {}
-    items = [
-        _compare(test, accuracies, comparison, known.get(comparison.synthetic, leakage["status"]))
-        for comparison in comparisons
-    ]
+    items = _conclude_all(
+        [
+            _compare(test, accuracies, comparison, known.get(comparison.synthetic, leakage["status"]))
+            for comparison in comparisons
+        ]
+    )
     notes = list(warnings)
     if leakage["status"] == "leaky":
         twins = {split: leakage.get(f"num_{split}", 0) for split in ("test", "validation")}
@@ -111,7 +122,7 @@ def _compare(
     found, baseline_right = differences[baseline], rights[baseline]
     num_groups = len(np.unique(groups))
     detectable = max(DETECTABLE_STANDARD_ERRORS * found.standard_error, MIN_DIFFERING_GROUPS / num_groups)
-    item = VerdictItem(
+    return VerdictItem(
         synthetic=comparison.synthetic,
         kind=comparison.kind,
         accuracy=float(candidate_right.mean()),
@@ -120,6 +131,9 @@ def _compare(
         difference=found.mean,
         low=found.low,
         high=found.high,
+        p_value=found.p_value,
+        p_corrected=found.p_value,
+        num_comparisons=1,
         conclusion=conclude(found),
         smallest_detectable=min(1.0, detectable),
         num_seeds=num_seeds,
@@ -127,11 +141,26 @@ def _compare(
         leakage=leakage,
         sentence="",
     )
-    return VerdictItem(**{**asdict(item), "sentence": _sentence(item)})
+
+
+def _conclude_all(items: Sequence[VerdictItem]) -> list[VerdictItem]:
+    """The items with p-values corrected for the number of their kind, what these allow to conclude, and sentences."""
+    corrected: dict[int, tuple[float, int]] = {}
+    for kind in dict.fromkeys(item.kind for item in items):
+        places = [place for place, item in enumerate(items) if item.kind == kind]
+        for place, p in zip(places, holm([items[place].p_value for place in places]), strict=True):
+            corrected[place] = p, len(places)
+    concluded = []
+    for place, item in enumerate(items):
+        p, num_comparisons = corrected[place]
+        stands = item.conclusion if p < LEVEL else "cannot tell"
+        found = replace(item, p_corrected=p, num_comparisons=num_comparisons, conclusion=stands)
+        concluded.append(replace(found, sentence=_sentence(found)))
+    return concluded
 
 
 def conclude(difference: Difference) -> Conclusion:
-    """What a difference allows to say: nothing, unless its interval excludes zero and enough groups differ."""
+    """What a difference alone allows to say: nothing, unless its interval excludes zero and enough groups differ."""
     if difference.num_differing_groups < MIN_DIFFERING_GROUPS or difference.low <= 0 <= difference.high:
         return "cannot tell"
     return "helps" if difference.mean > 0 else "hurts"
@@ -168,6 +197,9 @@ def _sentence(item: VerdictItem) -> str:
     if item.conclusion == "cannot tell":
         doubt = f", and a difference below about {_points(item.smallest_detectable)} points would go unseen"
     interval = f"{_points(item.low, signed=True)} to {_points(item.high, signed=True)}"
+    if item.num_comparisons > 1:
+        least = "<" if item.p_corrected < 0.001 else ""
+        interval += f", p {least or '='} {max(item.p_corrected, 0.001):.3f} corrected for {item.num_comparisons} sets"
     return (
         f"{subject} {claims[item.conclusion]}: test accuracy {item.accuracy:.3f} against {item.baseline_accuracy:.3f} "
         f"for training on {item.baseline!r}, difference {_points(item.difference, signed=True)} points "

@@ -87,7 +87,7 @@ class LatentFlow(Family):
     def __init__(self, config: Config, *, shape: tuple[int, ...], num_classes: int, context: Context) -> None:
         super().__init__(config, shape=shape, num_classes=num_classes, context=context)
         self.autoencoder = trained_autoencoder(config.pretrained, self, context)
-        self.encode_once = OncePerImage(self.autoencoder.encode)
+        self.encode_once = OncePerImage(lambda images, labels: self.autoencoder.encode(images, labels))
         num_latents = self.num_latents = self.autoencoder.num_latents
         self.standardisation = Standardisation(num_latents).to(context.device)
         self.mixtures: ClassMixtures | None = None

@@ -18,6 +18,7 @@ from raysynth.models.family import Metrics, Model, Phase, TrainingConfig
 from raysynth.models.once_per_image import OncePerImage
 
 HEAD, FINE_TUNING = "head", "fine-tuning"
+DEFAULT_INPUT_SIZE = 96  # pixels
 WARM_UP = 0.1  # share of a phase in which its learning rate rises
 
 
@@ -45,10 +46,11 @@ class TransferClassifier(Model):
     augmented images at a lower rate. In each the rate rises over a tenth of it and falls as a cosine."""
 
     class Config(TrainingConfig):
+        num_steps: int = Field(default=480, gt=0, description="optimiser steps in all")
         backbone: str = Field(default=DEFAULT_BACKBONE, description="pre-trained network; or torchvision's, by name")
         weights: str = Field(default="", description="file of the backbone's weights; default: the published ones")
         input_size: int = Field(
-            default=96, ge=MIN_SIDE, le=MAX_SIDE, description="pixels a side that images are resized to"
+            default=DEFAULT_INPUT_SIZE, ge=MIN_SIDE, le=MAX_SIDE, description="pixels a side that images are resized to"
         )
         head_share: float = Field(default=0.5, gt=0, lt=1, description="share of the epochs that only train the head")
         dropout: float = Field(default=0.2, ge=0, lt=1, description="share of features dropped")
@@ -62,11 +64,7 @@ class TransferClassifier(Model):
     def __init__(self, config: Config, *, shape: tuple[int, ...], num_classes: int, context: Context) -> None:
         """Raises UserError for data that are no images of one or three channels, and what `load_backbone` refuses."""
         super().__init__(config, shape=shape, num_classes=num_classes, context=context)
-        if len(shape) != 3 or shape[0] not in (1, 3):
-            raise UserError(
-                f"--classifier transfer: takes grey or colour images, not data of shape {' x '.join(map(str, shape))}; "
-                "use --classifier cnn"
-            )
+        check_shape(shape)
         torch.manual_seed(context.seed)
         self.network = TransferNetwork(config, num_classes, pretrained=True).to(context.device)
         self.features_once = OncePerImage(lambda images, labels: (self.network.features(images).float(),))
@@ -133,3 +131,12 @@ class TransferClassifier(Model):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
+
+
+def check_shape(shape: tuple[int, ...]) -> None:
+    """Raise UserError for data that are no images (C, H, W) of one or three channels."""
+    if len(shape) != 3 or shape[0] not in (1, 3):
+        raise UserError(
+            f"--classifier transfer: takes grey or colour images, not data of shape {' x '.join(map(str, shape))}; "
+            "use --classifier cnn"
+        )

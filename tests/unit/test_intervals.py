@@ -2,8 +2,9 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import ttest_1samp
 
-from raysynth.intervals import bootstrap_difference, wilson_interval
+from raysynth.intervals import BOOTSTRAP_SAMPLES, bootstrap_difference, holm, wilson_interval
 
 
 def test_wilson_matches_published_values():
@@ -76,3 +77,25 @@ def test_intervals_cover_the_truth_although_seeds_are_few():
 def test_bootstrap_is_reproducible():
     values = np.random.default_rng(2).normal(size=(30, 2))
     assert bootstrap_difference(values, np.arange(30)) == bootstrap_difference(values, np.arange(30))
+
+
+def test_the_p_value_is_one_less_the_confidence_that_ends_at_zero():
+    values = np.random.default_rng(1).normal(0.12, 1, (300, 1))
+    found = bootstrap_difference(values, np.arange(300))
+    at_zero = bootstrap_difference(values, np.arange(300), confidence=1 - found.p_value)
+    assert at_zero.low == pytest.approx(0, abs=2e-3)
+    assert found.p_value == pytest.approx(ttest_1samp(values[:, 0], 0).pvalue, abs=0.02)
+    assert (found.p_value < 0.05) == (found.low > 0)
+
+
+def test_p_values_of_nothing_and_of_everything():
+    zeros = np.zeros((40, 2))
+    assert bootstrap_difference(zeros, np.arange(40)).p_value == pytest.approx(1)
+    assert bootstrap_difference(zeros + 1, np.arange(40)).p_value == pytest.approx(1 / BOOTSTRAP_SAMPLES)
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.5, 0.9]) == [1.0, 1.0]
+    assert holm([]) == []
+    assert holm([0.2]) == [0.2]

@@ -38,7 +38,7 @@ def test_an_evaluation_is_complete_and_consistent(real, make_dataset, tmp_path, 
         real.path, [made.path, partial.path], seeds=2, epochs=2, out=tmp_path / "out", workers=0, say=said.append
     )
     assert folder.parent == (tmp_path / "out").resolve()
-    assert [path.name for path in (tmp_path / "out").iterdir()] == [folder.name]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {folder.name, "classifiers"}
 
     content = json.loads((folder / "evaluation.json").read_text())
     names = list(dict.fromkeys(training["trained_on"] for training in content["trainings"]))
@@ -183,7 +183,7 @@ def test_an_evaluation_that_breaks_off_does_not_look_whole(real, make_dataset, t
     monkeypatch.setattr(module, "predict_all", break_off)
     with pytest.raises(KeyboardInterrupt):
         evaluate(real, [make_dataset("made", classes=CLASSES).path], epochs=1, seeds=1, out=tmp_path / "o", workers=0)
-    (folder,) = (tmp_path / "o").iterdir()
+    (folder,) = (tmp_path / "o").glob("evaluation-*")
     assert not (folder / "evaluation.json").exists()
 
 

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from raysynth.evaluation.scores import SCORES, averaged_scores, confusion_matrix, score_tables
+from raysynth.evaluation.averages import averaged_scores, confusion_matrix
+from raysynth.evaluation.scores import SCORES, score_tables
 from raysynth.intervals import wilson_interval
 
 CLASSES = ("a", "b", "c", "d")

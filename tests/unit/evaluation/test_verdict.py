@@ -108,3 +108,19 @@ def test_the_sentence_names_the_sets_that_know_test_images():
     assert result["sentence"].startswith("Adding the synthetic images made (which know test images) to the real ones")
     assert result["items"][0]["leakage"] == "touches"
     assert verdict(data, [MIXED], leakage=CLEAN)["items"][0]["leakage"] == "clean"
+
+
+def test_several_sets_are_corrected_for():
+    """A gain that one set alone would show is no finding beside nine sets that show none."""
+    accuracy = {"real": 0.8, "mixed: 0": 0.8167} | {f"mixed: {number}": 0.8 for number in range(1, 10)}
+    data = predictions(accuracy, seeds=1, n=400)
+    comparisons = [Comparison(str(number), "mixed", f"mixed: {number}", ("real",)) for number in range(10)]
+    alone = verdict(data, comparisons[:1], leakage=CLEAN)["items"][0]
+    assert alone["conclusion"] == "helps"
+    assert alone["p_value"] == alone["p_corrected"] < 0.05
+    assert "corrected" not in alone["sentence"]
+    beside = verdict(data, comparisons, leakage=CLEAN)["items"][0]
+    assert beside["p_value"] == alone["p_value"]
+    assert beside["p_corrected"] == min(1, 10 * alone["p_value"])
+    assert beside["conclusion"] == "cannot tell"
+    assert "corrected for 10 sets" in beside["sentence"]
