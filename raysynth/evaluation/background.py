@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from raysynth.data.dataset import Dataset, tensor_column
 
-MAX_IMAGES = 512  # of the train split, spread over it: what a level is learnt from
+MAX_IMAGES = 512  # of the train split, drawn from it: what a level is learnt from
 MIN_DARK_BORDER = 0.75  # share of the border's pixels that are dark: with less of them there is no background
 DARK_QUANTILE = 0.95  # of the border's dark pixels: noise is background, what lies in the dark mostly is not
 
@@ -25,7 +25,7 @@ def learn_background(real: Dataset) -> int | None:
     """
     rows = np.flatnonzero(np.asarray(real.read(["split"])["split"]) == "train")
     if len(rows) > MAX_IMAGES:
-        rows = rows[np.linspace(0, len(rows) - 1, MAX_IMAGES).astype(int)]
+        rows = np.sort(np.random.default_rng(0).choice(rows, MAX_IMAGES, replace=False))
     return background_level(tensor_column(real.take(["image"], rows), "image"))
 
 

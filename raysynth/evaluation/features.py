@@ -20,7 +20,7 @@ from raysynth.evaluation.classifiers import THREADS
 
 SCORING, BACKBONE = "scoring", "backbone"
 SPACES = (SCORING, BACKBONE)
-MAX_IMAGES = 1024  # of a set, spread over it: scores rest on as many as there are validation images
+MAX_IMAGES = 1024  # of a set, drawn from it: scores rest on as many as there are validation images
 _ROWS = 64  # images of a task
 
 
@@ -81,7 +81,7 @@ class FeatureExtractor:
 def extract_features(
     parts: Sequence[tuple[Dataset, str]], classes: Sequence[str], scoring_network: Path, *, with_ray: bool
 ) -> list[FeatureSet]:
-    """Features of each (data set, split), of 1024 images spread over it where it has more.
+    """Features of each (data set, split), of 1024 images drawn from it where it has more.
 
     Images of a set of kind "synthetic" are each their own group. With Ray a pool of actors, one a CPU, shares the work;
     a session must be running.
@@ -92,7 +92,7 @@ def extract_features(
         own = label_mapping(dataset.classes, classes)[table["label"].to_numpy()]
         rows = np.flatnonzero((table["split"].to_numpy() == split) & (own >= 0))
         if len(rows) > MAX_IMAGES:
-            rows = rows[np.linspace(0, len(rows) - 1, MAX_IMAGES).astype(int)]
+            rows = np.sort(np.random.default_rng(0).choice(rows, MAX_IMAGES, replace=False))
         chosen.append((dataset, rows))
         labels.append(own[rows])
         groups.append(table["group"].to_numpy()[rows] if dataset.kind == "real" else rows)

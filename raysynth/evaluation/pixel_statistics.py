@@ -26,7 +26,7 @@ class PixelStatistics:
 
     `histograms` (V, K, C, 256) and `num_images` (K,) are counts; `power` (K, F) is the sum over images of the power at
     each frequency (see `raysynth.evaluation.spectrum`). `grouped` (G, V, C, 256) are histograms by group and class, of
-    4096 images spread over the set where it has more, with the class `labels` (G,) and the `groups` (G,) they are of.
+    about 4096 images drawn from the set where it has more, with the class `labels` (G,) and the `groups` (G,) they are of.
     """
 
     views: tuple[str, ...]
@@ -62,7 +62,9 @@ def measure_pixels(
             groups = np.array([f"{chunk['place']}-{row}" for row in range(len(labels))], dtype=str)
         measured = measure_images(tensor_column(table, "image")[chosen], labels, len(classes), level)
         counts = measured.pop("counts")
-        kept = slice(None, None, strides[chunk["set"]])
+        # At random: generated images may come with their classes in turn, of which every second one is half.
+        draw = np.random.default_rng(chunk["place"]).permutation(len(labels))
+        kept = np.sort(draw[: -(-len(labels) // strides[chunk["set"]])])
         return {
             **measured,
             **{"set": chunk["set"], "place": chunk["place"]},
