@@ -96,7 +96,7 @@ def test_an_evaluation_is_complete_and_consistent(real, make_dataset, tmp_path, 
     assert any("no comparison of intensities for b" in line for line in said)
     assert any("about" in line and "left" in line for line in said)
     for space in ("scoring", "backbone"):
-        fidelity = tables["fidelity"].query("features == @space").set_index(["source", "class"])
+        fidelity = tables["fidelity"].set_index(["features", "source", "class"]).loc[space]
         assert list(fidelity.loc["real", "n"]) == [12, 4, 4, 4]  # all, and the classes
         assert fidelity.loc[("partial", "b"), ["n", "coverage", "recall"]].tolist() == [0, 0, 0]
         assert fidelity["frechet"].notna().sum() == fidelity["kid"].notna().sum() == 3  # four images are too few
