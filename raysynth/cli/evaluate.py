@@ -35,7 +35,10 @@ def evaluate_verb(
     epochs: int | None = typer.Option(
         None, help="Epochs of every classifier. Default: about 1200 steps on the real images; of transfer 480."
     ),
-    out: Path = typer.Option(Path("evaluations"), help="Parent folder of the evaluation."),
+    curves: bool = typer.Option(
+        False, "--curves", help="Accuracy against the number of real images and the ratio of synthetic ones; 2 seeds."
+    ),
+    out: Path = typer.Option(Path("evaluations"), help="Parent folder of the evaluation and of its classifiers."),
     allow_leakage: bool = typer.Option(
         False, "--allow-leakage", help="Go on with synthetic images that know test images, and mark every result."
     ),
@@ -57,6 +60,7 @@ def evaluate_verb(
         input_size=input_size,
         out=out,
         epochs=epochs,
+        curves=curves,
         allow_leakage=allow_leakage,
         say=progress,
     )
@@ -85,16 +89,17 @@ def print_evaluation(folder: Path) -> None:
 
     import pandas as pd
 
+    from raysynth.evaluation.curves import describe_curves
     from raysynth.evaluation.fidelity import describe_fidelity
     from raysynth.evaluation.ks import describe_ks
     from raysynth.evaluation.spectrum import describe_spectra
 
     # A class may be called `NA`: only an empty field is a missing one.
-    summary, distances, spectra, fidelity = (
+    summary, floors, distances, spectra, fidelity = (
         pd.read_csv(folder / f"{name}.csv", keep_default_na=False, na_values=[""])
-        for name in ("scores_summary", "ks", "spectrum_summary", "fidelity")
+        for name in ("scores_summary", "floors", "ks", "spectrum_summary", "fidelity")
     )
-    say("\n" + _score_table(summary))
+    say("\n" + _score_table(summary, floors))
     for title, table, source, describe in (
         ("Pixel intensities of real train images (KS 0: alike) against those of:", distances, "synthetic", describe_ks),
         ("Fine detail beside that of real train images:", spectra, "synthetic", describe_spectra),
@@ -103,12 +108,17 @@ def print_evaluation(folder: Path) -> None:
         if lines := describe(table):
             marks = table[table["class"] == "all"].groupby(source, sort=False)["leakage"].first().map(_mark)
             say("\n".join([f"\n{title}", *(f"  {line}{mark}" for line, mark in zip(lines, marks, strict=True))]))
+    if (file := folder / "curves.csv").is_file():
+        say("\nCurves: test accuracy, with the difference to the augmented real images alone and its 95 % interval")
+        say("\n".join(describe_curves(pd.read_csv(file, keep_default_na=False, na_values=[""]))))
     content = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
     say(f"\n{content['verdict']['sentence']}\n\nevaluation: {folder}")
 
 
-def _score_table(summary: pd.DataFrame) -> str:
-    """Accuracy (mean ± standard deviation over seeds) on every split and macro F1 on test, a row a training set."""
+def _score_table(summary: pd.DataFrame, floors: pd.DataFrame) -> str:
+    """Accuracy (mean ± standard deviation over seeds) on every split and macro F1 on test, a row a training set.
+
+    Below them the floors: rules that know nothing of anatomy, on test images."""
     splits = list(dict.fromkeys(summary["split"]))
     rows = [["trained on", "steps", *(f"accuracy {split}" for split in splits), "macro F1 test"]]
     for name, group in summary.groupby("trained_on", sort=False):
@@ -117,6 +127,11 @@ def _score_table(summary: pd.DataFrame) -> str:
         steps = str(group["steps"].iloc[0])
         name = f"{name}{_mark(group['leakage'].iloc[0])}"
         rows.append([name, steps, *accuracies, _mean_and_spread(by_split["test"], "f1_macro")])
+    test_column = 2 + splits.index("test")
+    for floor in floors.to_dict("records"):
+        cells = ["-"] * (len(rows[0]) - 1)
+        cells[test_column - 1] = f"{floor['accuracy']:.3f}"
+        rows.append([f"floor: {floor['rule']}{_mark(floor['leakage'])}", *cells])
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         f"{row[0]:<{widths[0]}}"
@@ -146,6 +161,7 @@ def summarise_evaluation(folder: Path) -> dict[str, Any]:
         name: json.loads(
             pd.read_csv(folder / f"{name}.csv", keep_default_na=False, na_values=[""]).to_json(orient="records")
         )
-        for name in ("scores_summary", "ks", "spectrum_summary", "fidelity")
+        for name in ("scores_summary", "floors", "ks", "spectrum_summary", "fidelity", "curves")
+        if (folder / f"{name}.csv").is_file()
     }
     return {"evaluation": str(folder), "verdict": content["verdict"], **tables, "seconds": content["seconds"]}

@@ -8,17 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from raysynth.data.dataset import Dataset, load_dataset
 from raysynth.errors import TrainingStopped, UserError
 from raysynth.evaluation.classes import label_mapping
 from raysynth.evaluation.classifier_cache import ClassifierRecorder, classifier_file, find_results
 from raysynth.evaluation.plan import Training
-from raysynth.models.context import hash_seed
+from raysynth.models.context import Context, hash_seed
 from raysynth.training.follow import format_duration
 
 THREADS = 1  # a task has one CPU; threads that share it only get in each other's way
 SAY_EVERY_S = 30.0
+TIMED_STEPS = 3
 GPUS_PER_TASK = 0.25  # where there are any: a small network leaves most of one idle
 
 
@@ -135,7 +137,10 @@ def train_all(
     if results:
         say(f"{len(results)} of {len(jobs)} classifiers are known from an earlier evaluation")
     if order:
-        say(f"training {len(order)} classifiers, {sum(trainings[index].steps for index in order)} steps in all")
+        num_steps = sum(trainings[index].steps for index in order)
+        num_tasks = _num_tasks_at_once(len(order), with_ray=with_ray)
+        about = format_duration(seconds_per_step(jobs[order[0]]) * num_steps / num_tasks)
+        say(f"training {len(order)} classifiers, {num_steps} steps in all: about {about}")
     progress = _Progress([trainings[index] for index in order], say)
     if not with_ray:
         for index in order:
@@ -163,6 +168,40 @@ def train_all(
             progress.finished(trainings[index], results[index])
     of_file = {job["file"]: results[index] for index, job in enumerate(jobs) if index in results}
     return [of_file[job["file"]] for job in jobs]
+
+
+def _num_tasks_at_once(num_tasks: int, *, with_ray: bool) -> int:
+    if not with_ray:
+        return 1
+    import ray
+
+    return max(1, min(num_tasks, int(ray.cluster_resources().get("CPU", 1))))
+
+
+def seconds_per_step(job: dict[str, Any]) -> float:
+    """How long an optimiser step of a job takes on a CPU of this machine: the mean of a few, none of which is kept."""
+    from raysynth.evaluation.fit import CLASSIFIERS, limited_threads
+
+    dataset = load_dataset(job["validation"]["path"])
+    config = CLASSIFIERS[job["classifier"]].Config(**{**job["config"], "num_steps": 2 * TIMED_STEPS})
+    context = Context(seed=config.seed, num_epochs=2, steps_per_epoch=TIMED_STEPS)
+    images = torch.rand(config.batch_size, *dataset.shape) * 2 - 1
+    labels = torch.arange(config.batch_size) % len(job["classes"])
+    with limited_threads(THREADS):
+        model = CLASSIFIERS[job["classifier"]](
+            config,  # type: ignore[arg-type]
+            shape=dataset.shape,
+            num_classes=len(job["classes"]),
+            context=context,
+        )
+        phases = model.phases(2)
+        model.start_phase(phases[-1])  # a first phase, of a head alone, costs next to nothing
+        for step in range(TIMED_STEPS + 1):
+            if step == 1:  # the first one is slower
+                started = time.perf_counter()
+            context.at(2, step % TIMED_STEPS)
+            model.train_step(images, labels)
+    return phases[-1].num_epochs / 2 * (time.perf_counter() - started) / TIMED_STEPS
 
 
 class _Progress:

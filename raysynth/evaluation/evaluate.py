@@ -9,7 +9,6 @@ from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -19,12 +18,16 @@ from raysynth.data.locations import Location
 from raysynth.errors import UserError
 from raysynth.evaluation.classifier_choice import BATCH_SIZE, DEFAULT_CLASSIFIER, choose_classifier
 from raysynth.evaluation.classifiers import train_all, training_job
-from raysynth.evaluation.inputs import SyntheticSet, load_inputs
+from raysynth.evaluation.curves import DEFAULT_SEEDS as CURVE_SEEDS
+from raysynth.evaluation.curves import curve_table, describe_curves, plan_points, point_training
+from raysynth.evaluation.description import comparisons, describe_real, describe_synthetic, describe_training
+from raysynth.evaluation.floors import floor_table
+from raysynth.evaluation.inputs import load_inputs
 from raysynth.evaluation.likeness import compare_features, compare_pixels
-from raysynth.evaluation.plan import REAL, Training, baseline_at, default_epochs, plan_trainings
+from raysynth.evaluation.plan import REAL, default_epochs, plan_trainings, steps_of
 from raysynth.evaluation.predict import Source, predict_all
 from raysynth.evaluation.scores import score_tables
-from raysynth.evaluation.verdict import Comparison, verdict
+from raysynth.evaluation.verdict import verdict
 from raysynth.files import write_text
 from raysynth.training.run_folder import check_out_folder, describe_environment, name_folder
 
@@ -45,6 +48,7 @@ def evaluate(
     input_size: int | None = None,
     out: Path | str = "evaluations",
     epochs: int | None = None,
+    curves: bool = False,
     workers: int | None = None,
     allow_leakage: bool = False,
     say: Say = lambda line: None,
@@ -56,6 +60,8 @@ def evaluate(
     `epochs` epochs (default: about 1200 steps on the real images, 480 of `transfer`). `transfer` fine-tunes `backbone`
     (default: EfficientNet-Lite0) with its published weights or those of the file `weights`, on images of `input_size`
     pixels. `workers` is the number of CPUs of a local Ray (default: all; 0: no Ray, all in this process).
+    `curves` adds accuracy against the number of real images and against the ratio of synthetic ones, for one synthetic
+    set (2 seeds by default; see `evaluation.curves`).
     Everything lands in one new folder `out/evaluation-...`; its `evaluation.json` is written last, so a folder without
     it is an evaluation that did not finish. The classifiers are in `out/classifiers`, where evaluations after it
     find them: what was trained before is not trained again, and a stopped one goes on.
@@ -72,14 +78,24 @@ def evaluate(
     leakage = {REAL: real_set.leakage.status} | {item.name: item.leakage for item in synthetic_sets}
     choice = choose_classifier(classifier, real_set.shape, backbone=backbone, weights=weights, input_size=input_size)
     num_real = real_set.num_images("train")
-    num_seeds = seeds or choice.default_seeds
+    if curves and len(synthetic_sets) != 1:
+        raise UserError(f"--curves: {len(synthetic_sets)} synthetic sets; curves are of one: name one --synthetic")
+    num_seeds = seeds or (CURVE_SEEDS if curves else choice.default_seeds)
+    num_epochs = epochs or default_epochs(num_real, BATCH_SIZE, choice.name)
     trainings = plan_trainings(
         num_real,
         {item.name: item.num_images for item in synthetic_sets},
         seeds=range(num_seeds),
-        epochs=epochs or default_epochs(num_real, BATCH_SIZE, choice.name),
+        epochs=num_epochs,
         batch_size=BATCH_SIZE,
     )
+    points = plan_points(num_real, synthetic_sets[0].num_images) if curves else []
+    num_steps = steps_of(num_real, num_epochs, BATCH_SIZE)
+    of_points = [
+        (point, point_training(point, synthetic_sets[0].name, seed=seed, steps=num_steps, batch_size=BATCH_SIZE))
+        for point in points
+        for seed in range(num_seeds)
+    ]
     check_out_folder(out)
     folder = name_folder(Path(out), "evaluation").resolve()
     folder.mkdir(parents=True)
@@ -99,25 +115,37 @@ def evaluate(
 
         # 3. Train the classifiers that are not known yet.
         sets = {item.name: item.dataset for item in synthetic_sets}
+        wanted = [(training, choice.options) for training in trainings]
+        wanted += [(training, choice.options | point.options) for point, training in of_points]
         jobs = [
             training_job(
                 training,
                 real=real_set,
                 synthetic=sets.get(training.synthetic or ""),
                 classifier=choice.name,
-                options=choice.options,
+                options=options,
                 folder=folder.parent / CLASSIFIERS_FOLDER,
             )
-            for training in trainings
+            for training, options in wanted
         ]
-        results = train_all(trainings, jobs, with_ray=with_ray, say=say)
+        results = train_all([training for training, _ in wanted], jobs, with_ray=with_ray, say=say)
         files = [Path(job["file"]) for job in jobs]
         clock.lap("training")
 
         # 4. Score them: the predictions are the raw result.
         sources = [Source(REAL, real_set), *(Source(item.name, item.dataset) for item in synthetic_sets)]
-        predictions = predict_all(sources, trainings, files, with_ray=with_ray, say=say)
+        num_trainings = len(trainings)
+        predictions = predict_all(sources, trainings, files[:num_trainings], with_ray=with_ray, say=say)
         predictions.to_parquet(folder / "predictions.parquet", index=False)
+        if points:
+            of_curves = predict_all(
+                sources[:1], [each for _, each in of_points], files[num_trainings:], with_ray=with_ray, say=say
+            )
+            of_curves.to_parquet(folder / "curve_predictions.parquet", index=False)
+            table = curve_table(of_curves, points)
+            _write_table(folder / "curves.csv", table.assign(leakage=synthetic_sets[0].leakage))
+            for line in describe_curves(table):
+                say(line)
         clock.lap("scoring")
 
     # 5. Everything else follows from them.
@@ -125,9 +153,10 @@ def evaluate(
     of_training = {training.trained_on: leakage[training.synthetic or REAL] for training in trainings}
     for name, table in vars(score_tables(predictions, real_set.classes, steps)).items():
         _write_table(folder / f"{name}.csv", table.assign(leakage=table["trained_on"].map(of_training)))
+    _write_table(folder / "floors.csv", floor_table(real_set).assign(leakage=leakage[REAL]))
     decision = verdict(
         predictions,
-        _comparisons(trainings),
+        comparisons(trainings),
         leakage=asdict(real_set.leakage),
         leakage_of=leakage,
         warnings=[warning for item in synthetic_sets for warning in item.warnings],
@@ -138,16 +167,17 @@ def evaluate(
     content = {
         "format": FORMAT,
         "created": datetime.now().astimezone().isoformat(timespec="seconds"),
-        "real": _describe_real(real_set),
-        "synthetic": [_describe_synthetic(item) for item in synthetic_sets],
+        "real": describe_real(real_set),
+        "synthetic": [describe_synthetic(item) for item in synthetic_sets],
         "allow_leakage": allow_leakage,
         "seeds": list(range(num_seeds)),
         "classifier": choice.describe(),
         "trainings": [
-            _describe_training(training)
+            describe_training(training)
             | {"weights": f"../{CLASSIFIERS_FOLDER}/{file.name}", **result, "leakage": of_training[training.trained_on]}
-            for training, file, result in zip(trainings, files, results, strict=True)
+            for training, file, result in zip(trainings, files, results, strict=False)  # curves have theirs after them
         ],
+        "curves": bool(points),
         "pixels": pixels,
         "fidelity": fidelity,
         "verdict": decision,
@@ -156,63 +186,6 @@ def evaluate(
     }
     write_text(folder / "evaluation.json", json.dumps(content, indent=2, ensure_ascii=False) + "\n")
     return folder
-
-
-def _comparisons(trainings: Sequence[Training]) -> list[Comparison]:
-    """Each synthetic set alone against real, and its mix against real at equal exposures and at equal steps."""
-    names = {training.trained_on for training in trainings}
-    comparisons = {}
-    for training in trainings:
-        assert training.kind == "real" or training.synthetic is not None
-        if training.kind == "synthetic":
-            comparisons[training.trained_on] = Comparison(
-                str(training.synthetic), "generated", training.trained_on, (REAL,)
-            )
-        elif training.kind == "mixed":
-            baselines = (REAL, baseline_at(training.steps))
-            comparisons[training.trained_on] = Comparison(
-                str(training.synthetic), "mixed", training.trained_on, [name for name in baselines if name in names]
-            )
-    return list(comparisons.values())
-
-
-def _describe_real(dataset: Dataset) -> dict[str, Any]:
-    return {
-        "path": str(dataset.path.resolve()),
-        "name": dataset.name,
-        "fingerprint": dataset.fingerprint,
-        "classes": list(dataset.classes),
-        "shape": list(dataset.shape),
-        "counts": dataset.counts,
-        "leakage": asdict(dataset.leakage),
-    }
-
-
-def _describe_synthetic(item: SyntheticSet) -> dict[str, Any]:
-    return {
-        "name": item.name,
-        "path": str(item.dataset.path.resolve()),
-        "fingerprint": item.dataset.fingerprint,
-        "counts": item.dataset.counts,
-        "provenance": item.dataset.provenance,
-        "warnings": item.warnings,
-        "leakage": item.leakage,
-        "contact": asdict(item.contact),
-    }
-
-
-def _describe_training(training: Training) -> dict[str, Any]:
-    return {
-        "trained_on": training.trained_on,
-        "kind": training.kind,
-        "synthetic": training.synthetic,
-        "seed": training.seed,
-        "num_images": training.num_images,
-        "batch_size": training.batch_size,
-        "epochs": training.epochs,
-        "steps": training.steps,
-        "real_exposures": training.real_exposures,
-    }
 
 
 def _write_table(path: Path, table: pd.DataFrame) -> None:

@@ -32,7 +32,7 @@ def macro_intervals(
     # What each group puts into the confusion matrix of each seed: a sample of groups is then one product of matrices.
     counts = np.zeros((num_groups, num_seeds, num_classes * num_classes))
     for column in range(num_seeds):
-        np.add.at(counts, (index, column, labels[:, column] * num_classes + predicted[:, column]), 1)
+        np.add.at(counts[:, column], (index, labels[:, column] * num_classes + predicted[:, column]), 1)
 
     random = np.random.default_rng(seed)
     widening = math.sqrt(num_seeds / (num_seeds - 1)) if num_seeds > 1 else 1.0

@@ -103,7 +103,7 @@ def _intervals(predictions: pd.DataFrame, num_classes: int) -> dict[tuple[str, s
             index=["image_id", "number"], columns="seed", values=["predicted", "label", "group"]
         )
         labels, predicted = (by_image[name].to_numpy(dtype=np.int64) for name in ("label", "predicted"))
-        groups = by_image["group"].iloc[:, 0].astype(str).to_numpy()
+        groups = by_image["group"].to_numpy()[:, 0].astype(str)
         found[str(trained_on), str(split)] = macro_intervals(labels, predicted, groups, num_classes)
     return found
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from raysynth.evaluation.correctness import correctness
 from raysynth.intervals import Difference, bootstrap_difference, holm
 
 # A sign test at 5 % needs six differing groups that all point the same way; fewer prove nothing.
@@ -111,8 +112,8 @@ def _compare(
     has_validation = (comparison.baselines[0], "validation") in accuracies
     judged_on = "validation" if has_validation else "test"
     baseline = max(comparison.baselines, key=lambda name: accuracies[name, judged_on])
-    candidate_right, groups = _correctness(test, comparison.candidate)
-    rights = {name: _correctness(test, name)[0] for name in comparison.baselines}
+    candidate_right, groups = correctness(test, comparison.candidate)
+    rights = {name: correctness(test, name)[0] for name in comparison.baselines}
     num_seeds = min(right.shape[1] for right in (candidate_right, *rights.values()))
     differences = {
         name: bootstrap_difference((candidate_right - right)[:, :num_seeds], groups) for name, right in rights.items()
@@ -164,15 +165,6 @@ def conclude(difference: Difference) -> Conclusion:
     if difference.num_differing_groups < MIN_DIFFERING_GROUPS or difference.low <= 0 <= difference.high:
         return "cannot tell"
     return "helps" if difference.mean > 0 else "hurts"
-
-
-def _correctness(test: pd.DataFrame, trained_on: str) -> tuple[np.ndarray, np.ndarray]:
-    """Right (1.0) or wrong (0.0), (N test images, S seeds), and the images' groups (N,)."""
-    rows = test[test["trained_on"] == trained_on]
-    rows = rows.assign(right=(rows["label"] == rows["predicted"]).astype(float))
-    table = rows.pivot(index="image_id", columns="seed", values="right").sort_index()
-    groups = rows.drop_duplicates("image_id").set_index("image_id")["group"].loc[table.index]
-    return table.to_numpy(), groups.astype(str).to_numpy()
 
 
 def _sentence(item: VerdictItem) -> str:

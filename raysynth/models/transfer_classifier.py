@@ -58,6 +58,7 @@ class TransferClassifier(Model):
         learning_rate: float = Field(default=5e-4, gt=0, description="peak learning rate of the fine-tuning")
         weight_decay: float = Field(default=0.05, ge=0, description="AdamW's weight decay")
         label_smoothing: float = Field(default=0.05, ge=0, lt=1, description="probability moved off the label")
+        augment: bool = Field(default=True, description="light augmentation of the images in the fine-tuning")
 
     config: Config
 
@@ -104,7 +105,9 @@ class TransferClassifier(Model):
 
     def _logits(self, images: Tensor) -> Tensor:
         self.network.train()
-        logits: Tensor = self.network(augment_lightly(images, self.context))
+        if self.config.augment:
+            images = augment_lightly(images, self.context)
+        logits: Tensor = self.network(images)
         return logits
 
     def _set_rate(self) -> None:

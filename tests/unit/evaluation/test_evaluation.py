@@ -242,3 +242,63 @@ def test_results_depend_neither_on_the_run_nor_on_how_rows_are_cut(real, make_da
         tables.append(pd.read_parquet(folder / "predictions.parquet"))
     pd.testing.assert_frame_equal(tables[0], tables[1])
     pd.testing.assert_frame_equal(tables[0], tables[2], check_exact=False, atol=1e-5)
+
+
+def test_curves(make_dataset, tmp_path, capsys):
+    real = make_dataset("hospital", classes=("a", "b"), num_train=40, num_validation=8, num_test=12)
+    made = make_dataset("made", classes=("a", "b"), num_train=40, kind="synthetic", seed=1, provenance=provenance(real))
+    options = {"epochs": 2, "out": tmp_path / "out", "workers": 0, "seeds": 1}
+    said: list[str] = []
+    folder = evaluate(real.path, [made.path], **options, curves=True, say=said.append)
+    assert any(": about " in line for line in said)
+    assert json.loads((folder / "evaluation.json").read_text())["curves"]
+    table = pd.read_csv(folder / "curves.csv")
+    assert set(table["curve"]) == {"number of real images", "ratio"}
+    assert set(table["leakage"]) == {"clean"}
+    whole = table.query("arm == 'real' and num_real == 40").iloc[0]
+    summary = pd.read_csv(folder / "scores_summary.csv").query("trained_on == 'real' and split == 'test'").iloc[0]
+    assert whole["accuracy"] == pytest.approx(summary["accuracy_mean"])  # the same classifier, trained once
+    files = list((tmp_path / "out" / "classifiers").iterdir())
+    assert len(files) == 4 + 15 + 2 - 1  # the evaluation's, those of the shares, two more ratios, one that is the same
+    print_evaluation(folder)
+    assert "Curves: test accuracy" in capsys.readouterr().out
+    assert len(summarise_evaluation(folder)["curves"]) == len(table)
+
+
+def test_the_classifier_of_the_study(make_dataset, tmp_path):
+    real = make_dataset("hospital", classes=("a", "b"), num_train=16, num_validation=8, num_test=12)
+    made = make_dataset("made", classes=("a", "b"), num_train=8, kind="synthetic", seed=1, provenance=provenance(real))
+    options = {"classifier": "transfer", "input_size": 64, "seeds": 1, "epochs": 2, "workers": 0}
+    folder = evaluate(real.path, [made.path], **options, out=tmp_path / "out")
+    content = json.loads((folder / "evaluation.json").read_text())
+    assert content["classifier"]["name"] == "transfer"
+    assert content["classifier"]["config"]["backbone"] == "efficientnet_lite0"
+    assert content["classifier"]["config"]["input_size"] == 64
+    assert {training["weights"].split("/")[-1].split("-")[0] for training in content["trainings"]} == {"transfer"}
+
+
+def test_options_that_do_not_belong_together_are_refused(real, make_dataset, tmp_path):
+    sets = [make_dataset(name, classes=CLASSES, seed=seed).path for seed, name in enumerate(("x", "y"))]
+    for options, message in (
+        ({"curves": True}, "--curves: 2 synthetic sets"),
+        ({"classifier": "forest"}, "--classifier forest: want one of cnn, transfer"),
+        ({"backbone": "resnet18"}, "--backbone resnet18: --classifier cnn has none; add --classifier transfer"),
+        ({"input_size": 64}, "--input-size 64: --classifier cnn has none"),
+        ({"classifier": "transfer", "input_size": 32}, "--input-size 32: want 64 to 224"),
+        ({"classifier": "transfer", "weights": "/nowhere"}, "--weights /nowhere: cannot be read"),
+    ):
+        with pytest.raises(UserError, match=message):
+            evaluate(real, sets, out=tmp_path / "out", workers=0, **options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_floors_stand_below_the_scores(real, make_dataset, tmp_path, capsys):
+    (real.path / "audit").mkdir()
+    rules = [{"rule": "mean intensity", "looks_at": "stored pixels", "accuracy": 0.4375, "accuracy_low": 0.3}]
+    (real.path / "audit" / "audit.json").write_text(json.dumps({"shortcuts": {"rules": rules}}))
+    made = make_dataset("made", classes=CLASSES, kind="synthetic", seed=1, provenance=provenance(real))
+    folder = evaluate(real.path, [made.path], seeds=1, epochs=1, out=tmp_path / "out", workers=0)
+    print_evaluation(folder)
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("floor: ")]
+    assert line.split()[:3] == ["floor:", "mean", "intensity"]
+    assert "0.438" in line
