@@ -26,7 +26,7 @@ class PixelStatistics:
 
     `histograms` (V, K, C, 256) and `num_images` (K,) are counts; `power` (K, F) is the sum over images of the power at
     each frequency (see `raysynth.evaluation.spectrum`). `grouped` (G, V, C, 256) are histograms by group and class, of
-    about 4096 images drawn from the set where it has more, with the class `labels` (G,) and the `groups` (G,) they are of.
+    about 4096 images drawn from the set where it has more, with the `labels` (G,) and the `groups` (G,) they are of.
     """
 
     views: tuple[str, ...]
