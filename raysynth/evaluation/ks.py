@@ -88,7 +88,7 @@ def describe_ks(table: pd.DataFrame) -> list[str]:
             statistics = ", ".join(f"{value:.4f}" for value in own["statistic"])
             kind = "KS" if pixels == ALL_PIXELS else "without background"
             parts.append(f"{kind} {statistics} (p {own['p_value'].min():.3f})")
-        what = "real validation images" if name == REAL else name
+        what = "real validation images" if name == REAL else str(name)
         lines.append(f"{what}: {', '.join(parts)}")
     return lines
 
