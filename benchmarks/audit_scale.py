@@ -154,18 +154,25 @@ def memory_watch() -> Iterator[list[int]]:
 
 def tree_bytes() -> int:
     """Proportional set sizes of this process and of all that it started, directly or not."""
-    children = defaultdict(list)
-    for folder in Path("/proc").glob("[0-9]*"):
-        if stat := _read(folder / "stat"):
-            children[int(stat.rpartition(")")[2].split()[1])].append(int(folder.name))
-    total, waiting = 0, [os.getpid()]
-    while waiting:
-        process = waiting.pop()
-        waiting += children[process]
+    total = 0
+    for process in tree_processes():
         for line in _read(Path(f"/proc/{process}/smaps_rollup")).splitlines():
             if line.startswith("Pss:"):
                 total += 1024 * int(line.split()[1])
     return total
+
+
+def tree_processes() -> Iterator[int]:
+    """The numbers of this process and of all that it started, directly or not."""
+    children = defaultdict(list)
+    for folder in Path("/proc").glob("[0-9]*"):
+        if stat := _read(folder / "stat"):
+            children[int(stat.rpartition(")")[2].split()[1])].append(int(folder.name))
+    waiting = [os.getpid()]
+    while waiting:
+        process = waiting.pop()
+        waiting += children[process]
+        yield process
 
 
 def _read(path: Path) -> str:

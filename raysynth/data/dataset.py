@@ -26,6 +26,9 @@ import pyarrow.dataset
 import pyarrow.parquet as pq
 from PIL import Image
 
+from raysynth.cards import write_card
+from raysynth.data.data_card import FILE_NAME as DATA_CARD
+from raysynth.data.data_card import data_card
 from raysynth.data.leakage import Leakage, find_leakage
 from raysynth.data.locations import BucketPath, Location, arrow_path, explaining, locate, naming, upload_folder
 from raysynth.data.slices import middle_slices
@@ -249,6 +252,7 @@ def _write_files(
     content = {"format": FORMAT, **asdict(dataset)}
     del content["path"]
     (folder / "dataset.json").write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    write_card(folder / DATA_CARD, lambda: data_card(load_dataset(folder)))
 
 
 def with_folder(path: Location, write: Callable[[Path], None]) -> None:

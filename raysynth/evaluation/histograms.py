@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from raysynth.data.dataset import Dataset, tensor_column
 from raysynth.evaluation.chunks import Chunk, list_chunks, read_chunk
@@ -20,15 +21,22 @@ def count_intensities(images: np.ndarray, labels: np.ndarray, num_classes: int) 
     """Pixels of each intensity, (num_classes, C, 256) int64, of images (N, C, ...) uint8 with labels (N,).
 
     A label of -1 stands for a class that is not counted.
+
+    Pillow counts bytes as they are; numpy's bincount makes 64-bit integers of them first. Four pixels are counted as
+    one of four bands, each in its own table: else pixels of one intensity, a background's, wait for one another.
+    Together about four times as fast (benchmarks/ks_histograms.py).
     """
     if images.dtype != np.uint8:
         raise ValueError(f"images: want uint8, got {images.dtype}")
     histogram = np.zeros((num_classes, images.shape[1], NUM_INTENSITIES), dtype=np.int64)
     for label in range(num_classes):
         members = images[labels == label]
-        for channel in range(images.shape[1]):
-            pixels = members[:, channel].ravel()
-            histogram[label, channel] = np.bincount(pixels, minlength=NUM_INTENSITIES)
+        for channel in range(images.shape[1] if members.size else 0):
+            rows = members[:, channel].reshape(len(members), -1)  # one image a row: to Pillow all are one picture
+            if rows.shape[1] % 4 == 0:
+                rows = rows.reshape(len(rows), -1, 4)
+            bands = np.reshape(Image.fromarray(rows).histogram(), (-1, NUM_INTENSITIES))
+            histogram[label, channel] = bands.sum(axis=0)
     return histogram
 
 

@@ -17,6 +17,7 @@ from matplotlib.transforms import Transform
 
 _SVG, _XLINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}"
 _ZONE = "zone:"
+_LINE_END = "\u2028"  # a newline in an attribute is read back as a space
 ElementTree.register_namespace("", _SVG[1:-1])
 ElementTree.register_namespace("xlink", _XLINK[1:-1])
 
@@ -52,7 +53,7 @@ def hover_lines(axes: Axes, lines: Mapping[str, Mapping[float, float]], heading:
 def _add_zone(
     axes: Axes, corner: tuple[float, float], width: float, height: float, text: str, transform: Transform
 ) -> None:
-    words = "".join(letter if letter.isprintable() or letter == "\n" else " " for letter in text)
+    words = "".join(letter if letter.isprintable() else _LINE_END if letter == "\n" else " " for letter in text)
     # What is told rides on the one name that matplotlib writes into the file; `_tell` makes a title of it.
     zone: Artist = Rectangle(
         corner, width, height, alpha=0, linewidth=0, zorder=9, gid=_ZONE + words, transform=transform
@@ -129,7 +130,7 @@ def _is_zone(element: ElementTree.Element) -> bool:
 
 def _tell(group: ElementTree.Element) -> None:
     """Make of a group with one invisible path that path, with a title that browsers show."""
-    text = group.attrib.pop("id").removeprefix(_ZONE)
+    text = group.attrib.pop("id").removeprefix(_ZONE).replace(_LINE_END, "\n")
     path = group.find(f"{_SVG}path")
     outline = "" if path is None else path.get("d", "")
     group.clear()

@@ -18,6 +18,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from raysynth.cards import write_card
 from raysynth.config import load_yaml
 from raysynth.data.contact import Status, worst
 from raysynth.data.dataset import Dataset
@@ -26,6 +27,10 @@ from raysynth.data.provenance import Provenance, run_provenance
 from raysynth.errors import UserError
 from raysynth.files import write_text
 from raysynth.training.health import Finding
+from raysynth.training.model_card import FILE_NAME as MODEL_CARD
+from raysynth.training.model_card import model_card
+
+ENDED = ("finished", "stopped", "failed")  # states in which nothing more is written by itself
 
 
 def name_folder(parent: Path, prefix: str) -> Path:
@@ -191,4 +196,11 @@ class RunFolder:
         return content
 
     def write_status(self, state: str, epoch: int, message: str = "") -> None:
+        """Write `status.json` and, where the training has ended, the card: also of a run that Ray Tune stopped."""
         write_text(self.path / "status.json", json.dumps({"state": state, "epoch": epoch, "message": message}) + "\n")
+        if state in ENDED:
+            self.write_card()
+
+    def write_card(self) -> None:
+        """Write `model_card.md` anew, from what stands in the folder now."""
+        write_card(self.path / MODEL_CARD, lambda: model_card(self))

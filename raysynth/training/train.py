@@ -111,6 +111,7 @@ def execute(run: RunFolder, workers: int, say: Say) -> None:
             _fit(run, workers)
             stop_if_failed(run)
         except KeyboardInterrupt:
+            run.write_card()
             raise Interrupted(f"stopped; go on with: raysynth train --resume {shlex.quote(str(run.path))}") from None
         except Exception:
             stop_if_failed(run)

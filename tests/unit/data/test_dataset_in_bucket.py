@@ -45,10 +45,12 @@ def test_what_is_written_is_read_back_as_from_disk(place, tmp_path, monkeypatch)
     assert loaded.path == place
     assert dataclasses.replace(loaded, path=local.path) == local
     assert [name for name, _ in place.files()] == [
+        "data_card.md",
         "dataset.json",
         *(f"images/part-{shard:05d}.parquet" for shard in range(3)),
         "rejected.csv",
     ]
+    assert (place / "data_card.md").read_text() == (local.path / "data_card.md").read_text()
     for split in (None, "train", "validation", "test"):
         for ours, on_disk in zip(loaded.pixels(split), local.pixels(split), strict=True):
             np.testing.assert_array_equal(ours, on_disk)

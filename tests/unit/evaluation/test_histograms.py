@@ -13,6 +13,23 @@ def test_partial_histograms_add_up():
     assert whole.sum() == (labels >= 0).sum() * 2 * 64
 
 
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 5, 3), (3, 4, 4), (2, 3, 4, 5), (1, 0, 4)])
+def test_each_pixel_counts_once_for_its_class_channel_and_intensity(shape):
+    random = np.random.default_rng(2)
+    images = random.integers(0, 256, (12, *shape), dtype=np.uint8)
+    labels = np.tile([0, 2, -1, 3], 3)  # 1 has no images, and 3 is none of the three classes
+    expected = np.zeros((3, shape[0], 256), dtype=np.int64)
+    for image, label in zip(images, labels, strict=True):
+        if label in (0, 2):
+            for channel, pixels in enumerate(image):
+                np.add.at(expected[label, channel], pixels.ravel(), 1)
+    for view in (images, images[::-1][::-1], np.asfortranarray(images)):
+        counts = count_intensities(view, labels, 3)
+        assert counts.dtype == np.int64
+        assert np.array_equal(counts, expected)
+    assert not count_intensities(images[:0], labels[:0], 3).any()
+
+
 def test_only_train_rows_count_and_classes_match_by_name(make_dataset):
     dataset = make_dataset("set", classes=("b", "a"), num_train=6, num_test=3)
     images, labels = dataset.pixels("train")

@@ -85,7 +85,7 @@ def column(page: Page, selector: str, number: int) -> list[str]:
 
 
 def test_names_stay_text(page: Page) -> None:
-    assert page.locator("h1").inner_text() == f"{EVIL} helps"
+    assert page.locator("h1").inner_text() == f"{EVIL} helps."
     assert page.locator("img:not([src^='data:'])").count() == 0
     assert page.locator("svg.chart").count() > 8
     assert page.locator("svg.chart img, svg.chart script, [onerror]").count() == 0
@@ -164,8 +164,9 @@ def test_lightbox_by_keyboard(page: Page) -> None:
     assert "12 of 12" in box.inner_text()  # from the first to the last
     page.keyboard.press("ArrowRight")
     assert "1 of 12" in box.inner_text()
-    page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.closest('dialog') !== null")  # what lies behind is out of reach
+    for _ in range(5):
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.closest('header, nav, main') === null")  # it lies behind
     page.keyboard.press("Escape")
     assert not box.is_visible()
     assert opener.evaluate("button => button === document.activeElement")
@@ -222,7 +223,7 @@ def test_colours_of_text_are_told_from_the_ground(page: Page) -> None:
     """Contrast of WCAG 2.2 at least 4.5 for each colour of text on each ground that it stands on, in both themes."""
     script = """() => {
       const style = getComputedStyle(document.documentElement);
-      const canvas = document.createElement("canvas").getContext("2d");
+      const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
       const light = (name) => {
         canvas.fillStyle = style.getPropertyValue(name).trim();
         canvas.fillRect(0, 0, 1, 1);

@@ -43,8 +43,9 @@ def test_a_run_is_as_leaky_as_its_data_and_its_pretraining(tmp_path, data, conta
 def test_status_is_new_until_it_is_written(tmp_path):
     run = RunFolder(tmp_path)
     assert run.status()["state"] == "new"
-    run.write_status("failed", 3, "why")
-    assert run.status() == {"state": "failed", "epoch": 3, "message": "why"}
+    run.write_status("running", 3, "why")
+    assert run.status() == {"state": "running", "epoch": 3, "message": "why"}
+    assert [path.name for path in tmp_path.iterdir()] == ["status.json"]  # a card comes when it has ended
 
 
 def test_names_differ(tmp_path):
