@@ -94,7 +94,7 @@ def _strip(dataset: Dataset, class_name: str, count: int) -> Picture | None:
     scale = max(1, _CELL // pictures.shape[-2])  # enlarged by whole pixels here, not smoothed by the browser
     pictures = pictures.repeat(scale, axis=-2).repeat(scale, axis=-1)
     gap = image_figures.GAP
-    alt = f"{len(images)} {dataset.kind} {things} of the class {plain(class_name)}"
+    alt = f"{len(images)} {dataset.kind} {things} of the class {plain(class_name)} ({plain(dataset.name)})"
     width = len(images) * (_cell_width(dataset.shape) + gap) - gap
     return Picture(to_png(_let_through_gaps(pictures)), alt, width, name="")
 

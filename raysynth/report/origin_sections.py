@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogFormatter
 
 from raysynth.report import sweep_figures
 from raysynth.report.evaluation_files import Evaluation
@@ -224,6 +225,10 @@ def _share_scale(figures: Sequence[Figure]) -> None:
 def _family_panel(drawn: Figure, title: str) -> Panel:
     draw = picture_panel if any(axes.images for axes in drawn.figure.axes) else panel
     for axes in drawn.figure.axes if draw is panel else []:
+        for axis in (axes.xaxis, axes.yaxis):
+            if axis.get_scale() == "log":  # the formatter of such axes writes mathematics, and here text is text
+                axis.set_major_formatter(LogFormatter())
+                axis.set_minor_formatter(LogFormatter(labelOnlyBase=False))
         lines = [line for line in axes.lines if not str(line.get_label()).startswith("_")]
         told = {str(line.get_label()): _points(line) for line in lines[:8]}
         hover_lines(axes, told, axes.get_xlabel())

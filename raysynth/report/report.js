@@ -98,7 +98,7 @@ function addLightbox() {
     image.src = picture.src;
     image.alt = picture.alt;
     caption.textContent = `${picture.alt} (${place + 1} of ${pictures.length})`;
-    image.classList.toggle("small", picture.classList.contains("pixels"));
+    image.classList.toggle("drawn", picture.closest("figure") !== null);
     const room = Math.min((innerWidth - 64) / picture.naturalWidth, (innerHeight - 150) / picture.naturalHeight);
     // Small images grow by whole pixels as long as they can, so that each of theirs stays a square.
     const scale = room >= 1 ? Math.min(Math.floor(room), 6) : room;
