@@ -12,7 +12,7 @@ from raysynth.data.dataset import Dataset, tensor_column
 from raysynth.evaluation.background import find_foreground
 from raysynth.evaluation.chunks import Chunk, list_chunks, read_chunk
 from raysynth.evaluation.classes import label_mapping
-from raysynth.evaluation.histograms import NUM_INTENSITIES
+from raysynth.evaluation.histograms import NUM_INTENSITIES, count_intensities
 from raysynth.evaluation.permutation import sum_by_group
 from raysynth.evaluation.spectrum import radial_power
 
@@ -60,16 +60,12 @@ def measure_pixels(
         groups = table["group"].to_numpy()[chosen].astype(str)
         if not are_grouped[chunk["set"]]:
             groups = np.array([f"{chunk['place']}-{row}" for row in range(len(labels))], dtype=str)
-        measured = measure_images(tensor_column(table, "image")[chosen], labels, len(classes), level)
-        counts = measured.pop("counts")
         # At random: generated images may come with their classes in turn, of which every second one is half.
         draw = np.random.default_rng(chunk["place"]).permutation(len(labels))
         kept = np.sort(draw[: -(-len(labels) // strides[chunk["set"]])])
-        return {
-            **measured,
-            **{"set": chunk["set"], "place": chunk["place"]},
-            **{"counts": counts[kept], "labels": labels[kept], "groups": groups[kept]},
-        }
+        measured = measure_images(tensor_column(table, "image")[chosen], labels, len(classes), level, kept)
+        identity = {"set": chunk["set"], "place": chunk["place"], "labels": labels[kept], "groups": groups[kept]}
+        return measured | identity
 
     measured: Iterable[dict[str, Any]] = map(measure_chunk, chunks)
     if with_ray:
@@ -84,32 +80,39 @@ def measure_pixels(
 
 
 def measure_images(
-    images: np.ndarray, labels: np.ndarray, num_classes: int, level: int | None
+    images: np.ndarray, labels: np.ndarray, num_classes: int, level: int | None, kept: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """`histograms`, `num_images` and `power` as in `PixelStatistics`, and `counts` (N, V, C, 256) of each image.
+    """`histograms`, `num_images` and `power` as in `PixelStatistics`, and `counts` (M, V, C, 256) of the rows `kept`.
 
     Images are (N, C, H, W), or (N, C, D, H, W), uint8 with labels (N,) from 0.
     """
-    masks = [np.ones((len(images), *images.shape[2:]), dtype=bool)]
+    histograms = [count_intensities(images, labels, num_classes)]
+    masks = [np.ones((len(kept), *images.shape[2:]), dtype=bool)]
     if level is not None:
-        masks.append(find_foreground(images, level))
-    counts = np.stack([count_by_image(images, mask) for mask in masks], axis=1)
+        foreground = find_foreground(images, level)
+        inside = [(images[labels == label], foreground[labels == label]) for label in range(num_classes)]
+        histograms.append(np.stack([count_masked(members, mask) for members, mask in inside]))
+        masks.append(foreground[kept])
     power = radial_power(images)
-    members = [labels == label for label in range(num_classes)]
     return {
-        "histograms": np.stack([counts[member].sum(axis=0, dtype=np.int64) for member in members], axis=1),
-        "num_images": np.array([member.sum() for member in members], dtype=np.int64),
-        "power": np.stack([power[member].sum(axis=0) for member in members]),
-        "counts": counts,
+        "histograms": np.stack(histograms),
+        "num_images": np.bincount(labels, minlength=num_classes),
+        "power": np.stack([power[labels == label].sum(axis=0) for label in range(num_classes)]),
+        "counts": np.stack([count_by_image(images[kept], mask) for mask in masks], axis=1),
     }
 
 
+def count_masked(images: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Pixels of each intensity (C, 256) int64 of images (N, C, ...) uint8 where mask (N, ...) is set."""
+    channels = [images[:, channel][mask] for channel in range(images.shape[1])]
+    return np.stack([np.bincount(pixels, minlength=NUM_INTENSITIES) for pixels in channels])
+
+
 def count_by_image(images: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Pixels of each intensity (N, C, 256) uint32 of images (N, C, ...) uint8 where mask (N, ...) is set."""
+    """`count_masked` of each image on its own: (N, C, 256) uint32."""
     counts = np.zeros((*images.shape[:2], NUM_INTENSITIES), dtype=np.uint32)
-    for image, pixels, own in zip(images, mask, counts, strict=True):
-        for channel, values in enumerate(image):
-            own[channel] = np.bincount(values[pixels], minlength=NUM_INTENSITIES)
+    for place in range(len(images)):
+        counts[place] = count_masked(images[place : place + 1], mask[place : place + 1])
     return counts
 
 

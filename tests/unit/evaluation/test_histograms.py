@@ -1,6 +1,7 @@
 import numpy as np
+import pytest
 
-from raysynth.evaluation.histograms import class_histograms, count_intensities, dataset_histograms, histogram_table
+from raysynth.evaluation.histograms import class_histograms, count_intensities, histogram_table
 
 
 def test_partial_histograms_add_up():
@@ -28,15 +29,6 @@ def test_each_pixel_counts_once_for_its_class_channel_and_intensity(shape):
         assert counts.dtype == np.int64
         assert np.array_equal(counts, expected)
     assert not count_intensities(images[:0], labels[:0], 3).any()
-
-
-def test_only_train_rows_count_and_classes_match_by_name(make_dataset):
-    dataset = make_dataset("set", classes=("b", "a"), num_train=6, num_test=3)
-    images, labels = dataset.pixels("train")
-    (histograms,) = dataset_histograms([dataset], ["a", "b", "c"], with_ray=False)
-    assert histograms.sum() == images.size
-    assert np.array_equal(histograms[0], count_intensities(images[labels == 1], np.zeros(3, dtype=int), 1)[0])
-    assert not histograms[2].any()
 
 
 def test_tables_leave_out_a_class_without_pixels():
