@@ -30,6 +30,8 @@ def draw_spectra(real: pd.Series, held_out: pd.Series | None, made: Spectra) -> 
             left.plot(power.index, power, **_look(label, list(made)), label=label)
         left.set_yscale("log")
         left.set_ylabel("power, grey values squared")
+        left.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+        left.yaxis.set_minor_formatter(NullFormatter())
         left.set_title("power")
         hover_lines(left, _values(shown), "cycles per pixel")
         draw_ratios(right, real, held_out, made)
