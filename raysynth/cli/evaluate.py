@@ -102,21 +102,23 @@ def print_evaluation(folder: Path) -> None:
 
     from raysynth.evaluation.curves import describe_curves
     from raysynth.evaluation.fidelity import describe_fidelity
+    from raysynth.evaluation.ks import describe_ks
+    from raysynth.evaluation.spectrum import describe_spectra
 
     # A class may be called `NA`: only an empty field is a missing one.
-    summary = pd.read_csv(folder / "scores_summary.csv", keep_default_na=False, na_values=[""])
-    distances = pd.read_csv(folder / "ks.csv", keep_default_na=False, na_values=[""])
-    floors = pd.read_csv(folder / "floors.csv", keep_default_na=False, na_values=[""])
+    summary, floors, distances, spectra, fidelity = (
+        pd.read_csv(folder / f"{name}.csv", keep_default_na=False, na_values=[""])
+        for name in ("scores_summary", "floors", "ks", "spectrum_summary", "fidelity")
+    )
     say("\n" + _score_table(summary, floors))
-    say("\nKolmogorov-Smirnov statistic of pixel intensity (0: alike), real train images against:")
-    for name, rows in distances[distances["class"] == "all"].groupby("synthetic", sort=False):
-        statistics = "  ".join(f"{value:.4f}" for value in rows["statistic"])
-        say(f"  {name}: {statistics}{_mark(rows['leakage'].iloc[0])}")
-    fidelity = pd.read_csv(folder / "fidelity.csv", keep_default_na=False, na_values=[""])
-    if lines := describe_fidelity(fidelity):
-        say("\nFidelity: features of real validation images against those of:")
-        marks = fidelity[fidelity["class"] == "all"]["leakage"].map(_mark)
-        say("\n".join(f"  {line}{mark}" for line, mark in zip(lines, marks, strict=True)))
+    for title, table, source, describe in (
+        ("Pixel intensities of real train images (KS 0: alike) against those of:", distances, "synthetic", describe_ks),
+        ("Fine detail beside that of real train images:", spectra, "synthetic", describe_spectra),
+        ("Fidelity: features of real validation images against those of:", fidelity, "source", describe_fidelity),
+    ):
+        if lines := describe(table):
+            marks = table[table["class"] == "all"].groupby(source, sort=False)["leakage"].first().map(_mark)
+            say("\n".join([f"\n{title}", *(f"  {line}{mark}" for line, mark in zip(lines, marks, strict=True))]))
     if (file := folder / "curves.csv").is_file():
         say("\nCurves: test accuracy, with the difference to the augmented real images alone and its 95 % interval")
         say("\n".join(describe_curves(pd.read_csv(file, keep_default_na=False, na_values=[""]))))
@@ -170,7 +172,7 @@ def summarise_evaluation(folder: Path) -> dict[str, Any]:
         name: json.loads(
             pd.read_csv(folder / f"{name}.csv", keep_default_na=False, na_values=[""]).to_json(orient="records")
         )
-        for name in ("scores_summary", "floors", "ks", "fidelity", "curves")
+        for name in ("scores_summary", "floors", "ks", "spectrum_summary", "fidelity", "curves")
         if (folder / f"{name}.csv").is_file()
     }
     return {"evaluation": str(folder), "verdict": content["verdict"], **tables, "seconds": content["seconds"]}

@@ -4,30 +4,26 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
-from raysynth.cluster.session import num_cores, ray_session
+from raysynth.cluster.session import ray_session
 from raysynth.data.dataset import Dataset
-from raysynth.data.default import cache_folder
 from raysynth.data.locations import Location
 from raysynth.errors import UserError
 from raysynth.evaluation.classifier_choice import BATCH_SIZE, DEFAULT_CLASSIFIER, choose_classifier
-from raysynth.evaluation.classifiers import THREADS, train_all, training_job
+from raysynth.evaluation.classifiers import train_all, training_job
 from raysynth.evaluation.curves import DEFAULT_SEEDS as CURVE_SEEDS
 from raysynth.evaluation.curves import curve_table, describe_curves, plan_points, point_training
 from raysynth.evaluation.description import comparisons, describe_real, describe_synthetic, describe_training
-from raysynth.evaluation.fidelity import NEIGHBOURS, NUM_DRAWS, describe_fidelity, fidelity_table
 from raysynth.evaluation.floors import floor_table
-from raysynth.evaluation.histograms import dataset_histograms, histogram_table
-from raysynth.evaluation.inputs import SyntheticSet, load_inputs
-from raysynth.evaluation.ks import ks_table
+from raysynth.evaluation.inputs import load_inputs
+from raysynth.evaluation.likeness import compare_features, compare_pixels
 from raysynth.evaluation.plan import REAL, default_epochs, plan_trainings, steps_of
 from raysynth.evaluation.predict import Source, predict_all
 from raysynth.evaluation.scores import score_tables
@@ -116,9 +112,9 @@ def evaluate(
         clock.lap("start")
 
         # 2. How alike are the images?
-        _compare_intensities(folder, real_set, synthetic_sets, leakage, with_ray=with_ray, say=say)
-        clock.lap("intensities")
-        fidelity = _compare_features(folder, real_set, synthetic_sets, leakage, say=say)
+        pixels = compare_pixels(folder, real_set, synthetic_sets, leakage, with_ray=with_ray, say=say)
+        clock.lap("pixels")
+        fidelity = compare_features(folder, real_set, synthetic_sets, leakage, with_ray=with_ray, say=say)
         clock.lap("fidelity")
 
         # 3. Train the classifiers that are not known yet.
@@ -190,6 +186,7 @@ def evaluate(
             for training, file, result in zip(trainings, files, results, strict=False)  # curves have theirs after them
         ],
         "curves": bool(points),
+        "pixels": pixels,
         "fidelity": fidelity,
         "verdict": decision,
         "seconds": clock.seconds,
@@ -197,49 +194,6 @@ def evaluate(
     }
     write_text(folder / "evaluation.json", json.dumps(content, indent=2, ensure_ascii=False) + "\n")
     return folder
-
-
-def _compare_intensities(
-    folder: Path,
-    real: Dataset,
-    synthetic: Sequence[SyntheticSet],
-    leakage: Mapping[str, str],
-    *,
-    with_ray: bool,
-    say: Say,
-) -> None:
-    """Write histograms.csv and ks.csv: real `train` images against each synthetic set."""
-    real_histograms, *others = dataset_histograms(
-        [real, *(item.dataset for item in synthetic)], real.classes, with_ray=with_ray
-    )
-    histograms = [histogram_table(REAL, real_histograms, real.classes)]
-    distances = []
-    for item, generated in zip(synthetic, others, strict=True):
-        histograms.append(histogram_table(item.name, generated, real.classes))
-        distances.append(ks_table(item.name, real_histograms, generated, real.classes, say))
-        total = distances[-1][distances[-1]["class"] == "all"]["statistic"]
-        say(f"{item.name}: Kolmogorov-Smirnov statistic of pixel intensity {', '.join(f'{d:.4f}' for d in total)}")
-    for name, source, parts in (("histograms", "source", histograms), ("ks", "synthetic", distances)):
-        table = pd.concat(parts, ignore_index=True)
-        _write_table(folder / f"{name}.csv", table.assign(leakage=table[source].map(leakage)))
-
-
-def _compare_features(
-    folder: Path, real: Dataset, synthetic: Sequence[SyntheticSet], leakage: Mapping[str, str], *, say: Say
-) -> dict[str, Any]:
-    """Write fidelity.csv, each set against real `validation` images; return how it was measured."""
-    from raysynth.evaluation.fit import limited_threads
-    from raysynth.evaluation.scoring_network import ensure_scoring_network, load_scoring_network
-
-    file = ensure_scoring_network(
-        real, fallback_folder=cache_folder() / "scoring", run_folder=folder, threads=num_cores(), say=say
-    )
-    with limited_threads(THREADS):
-        table = fidelity_table(real, {item.name: item.dataset for item in synthetic}, load_scoring_network(file))
-    _write_table(folder / "fidelity.csv", table.assign(leakage=table["source"].map(leakage)))
-    for line in describe_fidelity(table) or ["no fidelity: the real data set has no validation images"]:
-        say(line)
-    return {"scoring_network": str(file), "split": "validation", "neighbours": NEIGHBOURS, "draws": NUM_DRAWS}
 
 
 def _write_table(path: Path, table: pd.DataFrame) -> None:

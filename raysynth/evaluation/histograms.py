@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from PIL import Image
-
-from raysynth.data.dataset import Dataset, tensor_column
-from raysynth.evaluation.chunks import Chunk, list_chunks, read_chunk
-from raysynth.evaluation.classes import label_mapping
 
 NUM_INTENSITIES = 256  # uint8 images: one bin an intensity, so nothing is lost by binning
 ALL_CLASSES = "all"
@@ -38,35 +33,6 @@ def count_intensities(images: np.ndarray, labels: np.ndarray, num_classes: int) 
             bands = np.reshape(Image.fromarray(rows).histogram(), (-1, NUM_INTENSITIES))
             histogram[label, channel] = bands.sum(axis=0)
     return histogram
-
-
-def dataset_histograms(
-    datasets: Sequence[Dataset], classes: Sequence[str], *, split: str = "train", with_ray: bool = True
-) -> list[np.ndarray]:
-    """For each data set the histograms of one split, (len(classes), C, 256) int64, classes matched by name.
-
-    With Ray, chunks of the Parquet shards are counted in parallel and only partial histograms travel; a Ray session
-    must be running. Memory does not grow with the number of images either way.
-    """
-    mappings = [label_mapping(dataset.classes, classes) for dataset in datasets]
-
-    def count_chunk(chunk: Chunk) -> dict[str, Any]:
-        table = read_chunk(chunk, ("image", "label", "split"))
-        chosen = table["split"].to_numpy() == split
-        labels = mappings[chunk["set"]][table["label"].to_numpy()[chosen]]
-        images = tensor_column(table, "image")[chosen]
-        return {"set": chunk["set"], "histogram": count_intensities(images, labels, len(classes))}
-
-    chunks = list_chunks(datasets)
-    partial: Iterable[dict[str, Any]] = map(count_chunk, chunks)
-    if with_ray:
-        import ray
-
-        partial = ray.data.from_items(chunks, override_num_blocks=len(chunks)).map(count_chunk).iter_rows()
-    totals = [np.zeros((len(classes), dataset.shape[0], NUM_INTENSITIES), np.int64) for dataset in datasets]
-    for part in partial:
-        totals[part["set"]] += part["histogram"]
-    return totals
 
 
 def histogram_table(source: str, histograms: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:

@@ -47,8 +47,13 @@ TABLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "confusion": (("trained_on", "split", "label", "predicted"), ("seed", "count")),
     "label_counts": (("trained_on", "split", "class"), ("seed", "real", "predicted")),
-    "ks": (("synthetic", "class", "channel"), ("statistic", "wasserstein")),
-    "fidelity": (("source", "class"), ("n", "frechet", "coverage", "density", "precision", "recall")),
+    "ks": (("synthetic", "pixels", "class", "channel"), ("n", "statistic", "wasserstein", "p_value")),
+    "fidelity": (
+        ("source", "features", "class"),
+        ("n", "frechet", "frechet_ratio", "kid", "kid_error", "coverage", "density", "precision", "recall"),
+    ),
+    "spectrum": (("source", "split", "class"), ("frequency", "power")),
+    "spectrum_summary": (("synthetic", "class"), ("n", "log10_error", "log10_error_high", "log10_bias_high")),
     "histograms": (("source", "class", "channel"), ("intensity", "count")),
 }
 OPTIONAL = ("curves",)  # tables that an evaluation has only where they were asked for
@@ -161,6 +166,9 @@ def load_evaluation(path: Path) -> Evaluation:
         )
     notes: list[str] = []
     tables = {name: _read_table(path / f"{name}.csv", *columns, notes) for name, columns in TABLES.items()}
+    # An evaluation by an earlier version knew one kind of each.
+    tables["ks"]["pixels"] = tables["ks"]["pixels"].replace("", "all")
+    tables["fidelity"]["features"] = tables["fidelity"]["features"].replace("", "scoring")
     for name in ("ks", "histograms"):
         tables[name]["channel"] = _name_channels(tables[name]["channel"])
     return Evaluation(path, content, tables, notes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import ceil
 
 import numpy as np
@@ -23,7 +23,7 @@ from raysynth.report.style import (
     new_figure,
     plain,
 )
-from raysynth.report.svg import hover_column
+from raysynth.report.svg import hover_column, hover_row
 
 MAX_PANELS = 24
 _MAX_TOLD = 8  # panels of one figure that tell their values: each has 64, which take time to draw
@@ -74,6 +74,36 @@ def draw_intensities(
                 left.set_xlabel("intensity, 0 to 255")
                 right.set_xlabel("intensity, 0 to 255")
         figure.legend(handles=_marks(label), loc="outside upper right", ncols=2)
+    return figure
+
+
+def draw_distances(ks: pd.DataFrame, labels: Mapping[str, str]) -> Figure:
+    """KS statistics, one row a set (name -> what it is called; "real" is the validation images), a panel a view."""
+    titles = {"all": "All pixels", "foreground": "Without background"}
+    views = [pixels for pixels in titles if (ks["pixels"] == pixels).any()]
+    names = [name for name in labels if (ks["synthetic"] == name).any()]
+    worst = ks.groupby(["pixels", "synthetic", "class"], sort=False)["statistic"].max()
+    with house_style():
+        figure = new_figure(0.95 + 0.36 * len(names), gap=0.08)
+        panels = figure.subplots(1, len(views), sharex=True, sharey=True, squeeze=False)[0]
+        for axes, pixels in zip(panels, views, strict=True):
+            for row, name in enumerate(names):
+                found = worst.get((pixels, name), pd.Series(dtype=float))
+                colour = REAL if name == "real" else GENERATED
+                of_class = found.drop("all", errors="ignore")
+                axes.plot(of_class, [row] * len(of_class), "|", color=colour, markersize=11, alpha=0.7)
+                if "all" in found:
+                    axes.plot(found["all"], row, "o", color=colour, markersize=8)
+                    if name == "real":
+                        axes.axvline(found["all"], color=REAL, linewidth=1, linestyle=(0, (4, 3)), zorder=0)
+                told = [f"{plain(class_name)}: {value:.4f}" for class_name, value in found.items()]
+                hover_row(axes, row, "\n".join([labels[name], *told]))
+            axes.set_title(titles[pixels])
+            axes.set_yticks(range(len(names)), [labels[name] for name in names])
+            axes.set_ylim(len(names) - 0.5, -0.5)
+            axes.set_xlim(left=0)
+            axes.set_xlabel("KS statistic")
+            clear_axis(axes, grid="x")
     return figure
 
 

@@ -18,7 +18,7 @@ from raysynth.report import class_figures, image_figures
 from raysynth.report.evaluation_files import Evaluation
 from raysynth.report.section import Notes, Section
 from raysynth.report.style import Panel, Picture, as_image, join_words, marked, panel, plain, to_png
-from raysynth.report.tables import Cell, Column, Row, Table, scores, words
+from raysynth.report.tables import Cell, Column, Row, Table, counts, scores, words
 
 _STRIP_WIDTH = 940  # CSS pixels for all strips of a row of the sample grid
 _CELL = 64  # CSS pixels of the height of one image, or of the slices of a volume, in it
@@ -155,48 +155,82 @@ def intensities(evaluation: Evaluation, notes: Notes) -> Section:
         label="Intensities",
         question="Do the intensities agree?",
         answer=describe_intensities(evaluation),
-        values={"table": intensity_table(evaluation, channels), "panels": intensity_panels(evaluation, channels)},
+        values={
+            "distances": distance_panel(evaluation),
+            "table": intensity_table(evaluation, channels),
+            "panels": intensity_panels(evaluation, channels),
+        },
     )
 
 
 def describe_intensities(evaluation: Evaluation) -> str:
     """How far the sets are from the real images, in a sentence."""
     table = evaluation.table("ks", **{"class": "all"}).dropna(subset=["statistic"])
-    worst = table.groupby("synthetic", sort=False)["statistic"].max().sort_values()
-    parts = [f"{plain(name)} {statistic:.3f}" for name, statistic in worst.items()]
-    if not parts:
-        return ""
-    what = "over all channels and classes" if table["channel"].nunique() > 1 else "over all classes"
-    return f"Largest KS statistic {what} (0: the same, 1: disjoint): {join_words(parts)}."
+    worst = table.groupby(["pixels", "synthetic"], sort=False)["statistic"].max()
+    sentences = []
+    for pixels in worst.index.unique("pixels"):
+        found = worst[pixels].sort_values()
+        parts = [f"{plain(name)} {value:.3f}" for name, value in found.items() if name != "real"]
+        floor = f" (real validation images: {found['real']:.3f})" if "real" in found else ""
+        if parts:
+            what = "Without the background" if pixels == "foreground" else "KS statistic (0: the same, 1: disjoint)"
+            sentences.append(f"{what}{floor}: {join_words(parts)}.")
+    return " ".join(sentences)
 
 
 def intensity_table(evaluation: Evaluation, channels: list[str]) -> Table:
-    """KS statistic and Wasserstein distance, one row a synthetic set and class, two columns a channel."""
+    """KS statistic, its p-value and Wasserstein distance, one row a set and class, six columns a channel at most."""
+    ks = evaluation.tables["ks"]
+    views = [
+        (channel, pixels) for channel in channels for pixels in ("all", "foreground") if (ks["pixels"] == pixels).any()
+    ]
     rows: list[Row] = []
-    for (synthetic, class_name), group in evaluation.tables["ks"].groupby(["synthetic", "class"], sort=False):
-        found = group.drop_duplicates("channel").set_index("channel")[["statistic", "wasserstein"]]
-        values = [value for c in channels for value in (found.loc[c] if c in found.index else (None, None))]
-        name = Cell(synthetic, mark=evaluation.mark(str(synthetic)), kind="synthetic")
-        rows.append(Row([name, class_name, *values], strong=class_name == "all"))
-    columns: list[Column] = [words("synthetic set"), words("class")]
-    for channel in channels:
-        columns += [scores("KS", 4, group=plain(channel)), scores("Wasserstein", 2, group=plain(channel))]
+    for (synthetic, class_name), group in ks.groupby(["synthetic", "class"], sort=False):
+        found = group.drop_duplicates(["channel", "pixels"]).set_index(["channel", "pixels"])
+        values = [found[number].get(view) for view in views for number in ("statistic", "p_value", "wasserstein")]
+        is_real = synthetic == "real"
+        mark = evaluation.mark(str(synthetic), "validation" if is_real else "test")
+        name = Cell("real validation" if is_real else synthetic, mark=mark, kind="real" if is_real else "synthetic")
+        rows.append(Row([name, class_name, group["n"].max(), *values], strong=class_name == "all"))
+    columns: list[Column] = [words("images"), words("class"), counts("n")]
+    for channel, pixels in views:
+        shown = f"{plain(channel)}, {'all pixels' if pixels == 'all' else 'without background'}"
+        columns += [scores("KS", 4, group=shown), scores("p", 3, group=shown), scores("Wasserstein", 2, group=shown)]
     return Table(
         name="intensities",
         title="Distances of pixel intensities",
         columns=columns,
         rows=rows,
-        look="narrow",
-        caption="Pixel intensities of the real train images against those of a synthetic set. KS: Kolmogorov-Smirnov "
-        "statistic, the widest gap between the two cumulated distributions (0 to 1). Wasserstein: their mean distance "
-        "in grey levels (0 to 255). Equal distributions do not make images realistic; unequal ones show that they are "
-        "not.",
+        look="narrow" if len(views) < 3 else "wide",
+        caption="Pixel intensities of the real train images against those of another set. KS: Kolmogorov-Smirnov "
+        "statistic, the widest gap between the two cumulated distributions (0 to 1). p: of KS, by permuting whole "
+        "groups (images of one patient, a generated image) between the sets; with hundreds of them it is small for all "
+        "but perfect generators, so the size of KS beside that of the real validation images says more. Wasserstein: "
+        "their mean distance in grey levels (0 to 255). Background: dark pixels that hang together with the border. "
+        "Equal distributions do not make images realistic; unequal ones show that they are not.",
+    )
+
+
+def distance_panel(evaluation: Evaluation) -> Panel | None:
+    """The KS statistics of each set with and without the background, beside those of real validation images."""
+    table = evaluation.tables["ks"].dropna(subset=["statistic"])
+    labels = {str(entry.get("name")): evaluation.label(str(entry.get("name"))) for entry in evaluation.synthetic}
+    if table[table["synthetic"] != "real"].empty:
+        return None
+    return panel(
+        image_figures.draw_distances(table, {"real": "real validation"} | labels),
+        title="Distance of intensities",
+        caption="KS statistic between the real train images and another set: dots for all classes together, strokes "
+        "for the classes, the largest of all channels. Dashed: real validation images, of which there are fewer. A set "
+        "that is far off with its background and near without it has the wrong black, not the wrong tissue.",
+        alt="KS statistic of pixel intensities of each set, with and without background",
+        name="intensity_distances",
     )
 
 
 def intensity_panels(evaluation: Evaluation, channels: list[str]) -> list[Panel]:
     """The histograms of each synthetic set, over all classes and class by class."""
-    ks, histograms = evaluation.tables["ks"], evaluation.tables["histograms"]
+    ks, histograms = evaluation.table("ks", pixels="all"), evaluation.tables["histograms"]
     train = sum(((evaluation.real.get("counts") or {}).get("train") or {}).values())
     panels = []
     for entry in evaluation.synthetic:

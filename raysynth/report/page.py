@@ -20,6 +20,7 @@ from raysynth.report import (
     origin_sections,
     score_sections,
     sections,
+    spectrum_sections,
 )
 from raysynth.report.evaluation_files import Evaluation
 from raysynth.report.section import Notes, Section
@@ -38,6 +39,7 @@ SECTIONS: tuple[Callable[[Evaluation, Notes], Section | None], ...] = (
     image_sections.images,
     fidelity_sections.fidelity_section,
     image_sections.intensities,
+    spectrum_sections.spectrum_section,
     origin_sections.search,
     origin_sections.models,
     origin_sections.provenance,

@@ -156,8 +156,8 @@ def key_figures(evaluation: Evaluation) -> list[dict[str, str]]:
                     "kind": kind,
                 }
             )
-    ks = evaluation.table("ks", **{"class": "all"})
-    if statistics := [value for value in ks["statistic"] if np.isfinite(value)]:
+    ks = evaluation.table("ks", **{"class": "all", "pixels": "all"})
+    if statistics := [value for value in ks[ks["synthetic"] != "real"]["statistic"] if np.isfinite(value)]:
         low, high = f"{min(statistics):.2f}", f"{max(statistics):.2f}"
         tiles.append(
             {

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -57,7 +58,10 @@ def test_from_drawn_volumes_to_a_report(tmp_path, monkeypatch, capsys):
     evaluation = evaluate("data", ["synthetic"], seeds=1, epochs=2, workers=0, out="evaluations")
     content = json.loads((evaluation / "evaluation.json").read_text())
     assert content["real"]["shape"] == [1, 16, 16, 16]
-    assert len((evaluation / "ks.csv").read_text().splitlines()) == 1 + 5  # four classes and all
+    ks = pd.read_csv(evaluation / "ks.csv")
+    assert len(ks[(ks["synthetic"] == "synthetic") & (ks["pixels"] == "all")]) == 5  # four classes and all
+    assert set(pd.read_csv(evaluation / "fidelity.csv")["features"]) == {"scoring", "backbone"}
+    assert pd.read_csv(evaluation / "spectrum.csv")["frequency"].max() == 0.5
 
     call("report", evaluation, "--out", "report.html")
     page = (tmp_path / "report.html").read_text()

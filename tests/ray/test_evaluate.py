@@ -9,7 +9,7 @@ import pytest
 
 from raysynth.data.dataset import Dataset, write_dataset
 from raysynth.evaluation.evaluate import evaluate
-from raysynth.evaluation.histograms import dataset_histograms
+from raysynth.evaluation.pixel_statistics import measure_pixels
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
 
@@ -37,9 +37,12 @@ def make_set(path: Path, *, splits: dict[str, int], seed: int, classes: tuple[st
 def test_ray_gives_what_one_process_gives(tmp_path):
     real = make_set(tmp_path / "real", splits={"train": 64, "validation": 20, "test": 30}, seed=0)
     made = make_set(tmp_path / "made", splits={"train": 64}, seed=1, classes=("b", "a"))
-    through_ray, in_process = (dataset_histograms([made, real], real.classes, with_ray=ray) for ray in (True, False))
-    assert [counts.sum() for counts in through_ray] == [64 * 16 * 16] * 2
-    assert np.array_equal(through_ray, in_process)
+    parts = [(made, "train"), (real, "train")]
+    through_ray, in_process = (measure_pixels(parts, real.classes, level=60, with_ray=ray) for ray in (True, False))
+    assert [found.histograms[0].sum() for found in through_ray] == [64 * 16 * 16] * 2
+    for found, wanted in zip(through_ray, in_process, strict=True):
+        for name, value in vars(found).items():
+            assert np.array_equal(value, getattr(wanted, name)), name
 
     said: list[str] = []
     from_ray = evaluate(real, [made.path], seeds=1, epochs=1, out=tmp_path / "out", say=said.append)
@@ -47,8 +50,10 @@ def test_ray_gives_what_one_process_gives(tmp_path):
 
     assert sum(line.startswith("classifier ") for line in said) == 4
     assert json.loads((from_ray / "evaluation.json").read_text())["verdict"]["items"]
-    for table in ("ks.csv", "histograms.csv"):
+    for table in ("ks.csv", "histograms.csv", "spectrum.csv", "spectrum_summary.csv"):
         assert (from_ray / table).read_bytes() == (from_here / table).read_bytes()
+    fidelity = [pd.read_csv(folder / "fidelity.csv") for folder in (from_ray, from_here)]
+    pd.testing.assert_frame_equal(*fidelity, rtol=1e-4, atol=1e-4)
     a, b = (pd.read_parquet(folder / "predictions.parquet") for folder in (from_ray, from_here))
     columns = ["image_id", "group", "split", "trained_on", "seed", "label"]
     pd.testing.assert_frame_equal(a[columns], b[columns])

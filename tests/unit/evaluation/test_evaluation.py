@@ -18,6 +18,7 @@ from raysynth.evaluation.predict import COLUMNS
 
 CLASSES = ("a", "b", "c")
 TABLES = ("scores", "scores_summary", "class_scores", "confusion", "label_counts", "ks", "fidelity", "histograms")
+TABLES += ("spectrum", "spectrum_summary")
 
 
 @pytest.fixture
@@ -81,15 +82,24 @@ def test_an_evaluation_is_complete_and_consistent(real, make_dataset, tmp_path, 
 
     images, _ = real.pixels("train")
     generated, _ = made.pixels("train")
-    ks = tables["ks"].set_index(["synthetic", "class"])["statistic"]
-    assert abs(ks["made", "all"] - ks_2samp(images.ravel(), generated.ravel()).statistic) < 1e-12
-    assert ("partial", "b") not in ks
+    ks = tables["ks"].set_index(["pixels", "synthetic", "class"])["statistic"]
+    assert abs(ks["all", "made", "all"] - ks_2samp(images.ravel(), generated.ravel()).statistic) < 1e-12
+    held_out, _ = real.pixels("validation")
+    assert abs(ks["all", "real", "all"] - ks_2samp(images.ravel(), held_out.ravel()).statistic) < 1e-12
+    assert ("all", "partial", "b") not in ks
+    assert tables["ks"]["p_value"].between(0.001, 1).all()
+    spectra = tables["spectrum"].groupby(["source", "split"])["frequency"].max().to_dict()
+    splits = [("real", "train"), ("real", "validation"), ("made", "train"), ("partial", "train")]
+    assert spectra == dict.fromkeys(splits, 0.5)
+    assert set(tables["spectrum_summary"]["synthetic"]) == {"real", "made", "partial"}
+    assert content["pixels"]["permutations"] == 999
     assert any("no comparison of intensities for b" in line for line in said)
     assert any("about" in line and "left" in line for line in said)
-    fidelity = tables["fidelity"].set_index(["source", "class"])
-    assert list(fidelity.loc["real", "n"]) == [12, 4, 4, 4]  # all, and the classes
-    assert fidelity.loc[("partial", "b"), ["n", "coverage", "recall"]].tolist() == [0, 0, 0]
-    assert fidelity["frechet"].notna().sum() == 3  # of all classes together only
+    for space in ("scoring", "backbone"):
+        fidelity = tables["fidelity"].set_index(["features", "source", "class"]).loc[space]
+        assert list(fidelity.loc["real", "n"]) == [12, 4, 4, 4]  # all, and the classes
+        assert fidelity.loc[("partial", "b"), ["n", "coverage", "recall"]].tolist() == [0, 0, 0]
+        assert fidelity["frechet"].notna().sum() == fidelity["kid"].notna().sum() == 3  # four images are too few
     assert content["fidelity"]["split"] == "validation"
     assert any(line.startswith("made: Frechet") and line.endswith("(12 images)") for line in said)
 
@@ -108,7 +118,7 @@ def check_marks(folder, leakage: dict[str, str], *, real: str) -> None:
     """Every row and item that rests on a set says so in `leakage`; those on real images alone say what `real` is."""
     for name in TABLES:
         table = pd.read_csv(folder / f"{name}.csv")
-        column = {"ks": "synthetic", "fidelity": "source", "histograms": "source"}.get(name, "trained_on")
+        column = next(column for column in ("synthetic", "source", "trained_on") if column in table)
         for source, marks in table.groupby(column)["leakage"]:
             expected = leakage.get(source.partition(": ")[2] or source, real)
             assert set(marks) == {expected}, (name, source)

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -47,6 +48,16 @@ def test_general_covariances_agree_with_scipys_matrix_root():
     found = frechet_distance(np.zeros(5), a, np.zeros(5), b)
     assert found == pytest.approx(wanted, abs=1e-8)
     assert found == pytest.approx(frechet_distance(np.zeros(5), b, np.zeros(5), a), abs=1e-10)
+
+
+def test_the_peers_number():
+    from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_features_to_statistics, fid_statistics_to_metric
+
+    random = np.random.default_rng(4)
+    parts = [fid_features_to_statistics(torch.from_numpy(random.normal(m, 1 + m, (90, 7)))) for m in (0.0, 0.4)]
+    theirs = fid_statistics_to_metric(*parts, verbose=False)[KEY_METRIC_FID]
+    (a, b) = ((part["mu"], part["sigma"]) for part in parts)
+    assert frechet_distance(*a, *b) == pytest.approx(theirs, rel=1e-9)
 
 
 def test_equal_sets_are_at_distance_zero():

@@ -194,7 +194,7 @@ def make_tables(
 
 
 def make_distributions(folder: Path, real: Dataset, sets: list[Dataset]) -> None:
-    """`histograms.csv`, `ks.csv` and `fidelity.csv`."""
+    """`histograms.csv`, `ks.csv`, `spectrum.csv`, `spectrum_summary.csv` and `fidelity.csv`."""
     channels = ["grey"] if real.shape[0] == 1 else ["red", "green", "blue"]
     histograms, ks = [], []
     for source, dataset in [("real", real), *((s.name, s) for s in sets)]:
@@ -214,14 +214,41 @@ def make_distributions(folder: Path, real: Dataset, sets: list[Dataset]) -> None
                     continue
                 one, two = (c / c.sum() for c in (wide[("real", name, channel)], wide[(dataset.name, name, channel)]))
                 gap = (one.cumsum() - two.cumsum()).abs()
-                key = {"synthetic": dataset.name, "class": name, "channel": channel}
-                ks.append({**key, "statistic": gap.max(), "wasserstein": gap.sum()})
+                for pixels, share in (("all", 1.0), ("foreground", 0.5)):
+                    key = {"synthetic": dataset.name, "pixels": pixels, "class": name, "channel": channel, "n": 100}
+                    row = {"statistic": share * gap.max(), "wasserstein": share * gap.sum(), "p_value": 0.001}
+                    ks.append(key | row)
+    classes = ["all", *real.classes]
+    floor = {"synthetic": "real", "n": 20, "statistic": 0.0123, "wasserstein": 1.5, "p_value": 0.4}
+    ks = [
+        {**floor, "pixels": pixels, "class": name, "channel": channel}
+        for pixels in ("all", "foreground")
+        for name in classes
+        for channel in channels
+    ] + ks
     fidelity = [
-        {"source": source, "class": name, "n": 20, "frechet": 7.31 if name == "all" else "", "coverage": coverage}
-        | {"density": coverage / 2, "precision": coverage / 3, "recall": coverage / 4}
+        {"source": source, "features": features, "class": name, "n": 20, "frechet": 7.31 if name == "all" else ""}
+        | {"frechet_ratio": 0.96 / coverage, "kid": 1.2 - coverage, "kid_error": 0.0625}
+        | {"coverage": coverage, "density": coverage / 2, "precision": coverage / 3, "recall": coverage / 4}
         for source, coverage in [("real", 0.96), *((s.name, 0.48) for s in sets)]
-        for name in ["all", *real.classes]
+        for features in ("scoring", "backbone")
+        for name in classes
     ]
+    made = [(s.name, "train", 0.25) for s in sets]
+    spectrum = [
+        {"source": source, "split": split, "class": name, "frequency": k / 16, "power": level * 1000 / k**2}
+        for source, split, level in [("real", "train", 1.0), ("real", "validation", 0.9), *made]
+        for name in classes
+        for k in range(1, 9)
+    ]
+    summary = [
+        {"synthetic": source, "class": name, "n": 20, "log10_bias_high": -error}
+        | {"log10_error": error, "log10_error_high": error}
+        for source, error in [("real", 0.05), *((s.name, 0.6) for s in sets)]
+        for name in classes
+    ]
+    pd.DataFrame(spectrum).to_csv(folder / "spectrum.csv", index=False)
+    pd.DataFrame(summary).to_csv(folder / "spectrum_summary.csv", index=False)
     pd.DataFrame(fidelity).to_csv(folder / "fidelity.csv", index=False)
     table.to_csv(folder / "histograms.csv", index=False)
     pd.DataFrame(ks).to_csv(folder / "ks.csv", index=False)
