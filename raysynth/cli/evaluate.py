@@ -62,6 +62,7 @@ def print_evaluation(folder: Path) -> None:
 
     import pandas as pd
 
+    from raysynth.evaluation.copies import describe_copies
     from raysynth.evaluation.fidelity import describe_fidelity
 
     # A class may be called `NA`: only an empty field is a missing one.
@@ -77,6 +78,11 @@ def print_evaluation(folder: Path) -> None:
         say("\nFidelity: features of real validation images against those of:")
         marks = fidelity[fidelity["class"] == "all"]["leakage"].map(_mark)
         say("\n".join(f"  {line}{mark}" for line, mark in zip(lines, marks, strict=True)))
+    copies = pd.read_csv(folder / "copies_summary.csv", keep_default_na=False, na_values=[""])
+    if len(copies):
+        say("\nCopies of train images:")
+        for row in copies.to_dict("records"):
+            say(f"  {describe_copies(row)}{_mark(row['leakage'])}")
     content = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
     say(f"\n{content['verdict']['sentence']}\n\nevaluation: {folder}")
 
@@ -120,6 +126,6 @@ def summarise_evaluation(folder: Path) -> dict[str, Any]:
         name: json.loads(
             pd.read_csv(folder / f"{name}.csv", keep_default_na=False, na_values=[""]).to_json(orient="records")
         )
-        for name in ("scores_summary", "ks", "fidelity")
+        for name in ("scores_summary", "ks", "fidelity", "copies_summary")
     }
     return {"evaluation": str(folder), "verdict": content["verdict"], **tables, "seconds": content["seconds"]}

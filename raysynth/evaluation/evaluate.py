@@ -19,6 +19,7 @@ from raysynth.data.default import cache_folder
 from raysynth.data.locations import Location
 from raysynth.errors import UserError
 from raysynth.evaluation.classifiers import THREADS, train_all, training_job
+from raysynth.evaluation.copies import compare_copies
 from raysynth.evaluation.fidelity import NEIGHBOURS, NUM_DRAWS, describe_fidelity, fidelity_table
 from raysynth.evaluation.histograms import dataset_histograms, histogram_table
 from raysynth.evaluation.inputs import SyntheticSet, load_inputs
@@ -90,6 +91,8 @@ def evaluate(
         clock.lap("intensities")
         fidelity = _compare_features(folder, real_set, synthetic_sets, leakage, say=say)
         clock.lap("fidelity")
+        copies = compare_copies(folder, real_set, synthetic_sets, leakage, with_ray=with_ray, say=say)
+        clock.lap("copies")
 
         # 3. Train the classifiers.
         say(f"training {len(trainings)} classifiers, {sum(training.steps for training in trainings)} steps in all")
@@ -141,6 +144,7 @@ def evaluate(
             for training, result in zip(trainings, results, strict=True)
         ],
         "fidelity": fidelity,
+        "copies": copies,
         "verdict": decision,
         "seconds": clock.seconds,
         "software": describe_environment(),
