@@ -178,7 +178,7 @@ def _summarise(table: pd.DataFrame, nearest_generated: np.ndarray, reference: Co
     }
 
 
-def describe_copies(row: Mapping[str, Any]) -> str:
+def describe_copies(row: Mapping[Any, Any]) -> str:
     """One line about a set, from its row in `copies_summary.csv`."""
     return (
         f"{row['synthetic']}: {row['num_copies']} of {row['n']} images called copies "

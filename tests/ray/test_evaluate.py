@@ -47,7 +47,7 @@ def test_ray_gives_what_one_process_gives(tmp_path):
 
     assert sum(line.startswith("classifier ") for line in said) == 4
     assert json.loads((from_ray / "evaluation.json").read_text())["verdict"]["items"]
-    for table in ("ks.csv", "histograms.csv"):
+    for table in ("ks.csv", "histograms.csv", "copies.csv", "copies_held_out.csv", "copies_summary.csv"):
         assert (from_ray / table).read_bytes() == (from_here / table).read_bytes()
     a, b = (pd.read_parquet(folder / "predictions.parquet") for folder in (from_ray, from_here))
     columns = ["image_id", "group", "split", "trained_on", "seed", "label"]
