@@ -45,12 +45,16 @@ def evaluate_verb(
 
 def report_verb(
     evaluation: Path = typer.Argument(help="Evaluation folder."),
-    out: Path = typer.Option(Path("report.html"), help="HTML file to write, replaced if there. Default: report.html."),
+    out: Path = typer.Option(
+        Path("report.html"),
+        help="HTML file to write; its figures and tables go to a folder beside it (report_files). Both are replaced if "
+        "there. Default: report.html.",
+    ),
     allow_leakage: bool = typer.Option(
         False, "--allow-leakage", help="Report, marked, what knows test images though its evaluation did not allow it."
     ),
 ) -> None:
-    """Write one self-contained HTML file about an evaluation."""
+    """Write one self-contained HTML file about an evaluation, and its figures (SVG, PNG) and tables (CSV) beside it."""
     from raysynth.report.report import report
 
     say(f"report: {report(evaluation, out, allow_leakage=allow_leakage)}")

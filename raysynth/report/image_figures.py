@@ -23,6 +23,7 @@ from raysynth.report.style import (
     new_figure,
     plain,
 )
+from raysynth.report.svg import hover_column
 
 MAX_PANELS = 24
 GAP = 2  # pixels between the images of a strip
@@ -114,6 +115,9 @@ def _draw_histogram(axes: Axes, real: np.ndarray, made: np.ndarray, *, zero_note
     axes.stairs(real, edges, fill=True, color=REAL, alpha=0.28)
     axes.stairs(real, edges, color=REAL, linewidth=1.1)
     axes.stairs(made, edges, color=GENERATED, linewidth=1.5)
+    for left, real_share, made_share in zip(edges[:-1], real, made, strict=True):
+        told = f"intensity {left} to {left + 3}\nreal {real_share:.2f} %\nsynthetic {made_share:.2f} %"
+        hover_column(axes, left, left + 4, told)
     # A black background holds so many pixels that the rest would lie flat: its bar leaves the picture.
     rest = np.concatenate([real[1:-1], made[1:-1]])
     top = max(1.25 * float(np.max(rest)), 1e-3)
@@ -136,6 +140,9 @@ def _draw_cumulated(axes: Axes, real: np.ndarray, made: np.ndarray, statistic: f
     real, made = 100 * np.cumsum(real), 100 * np.cumsum(made)
     axes.step(intensities, real, where="post", color=REAL, linewidth=1.5)
     axes.step(intensities, made, where="post", color=GENERATED, linewidth=1.5)
+    for start in range(0, 256, 4):
+        told = f"up to intensity {start + 3}\nreal {real[start + 3]:.1f} %\nsynthetic {made[start + 3]:.1f} %"
+        hover_column(axes, start, start + 4, told)
     if real.any() and made.any():
         widest = int(np.argmax(np.abs(real - made)))
         axes.plot([widest, widest], [real[widest], made[widest]], color=INK, linewidth=2, solid_capstyle="butt")

@@ -2,19 +2,77 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
+from matplotlib.lines import Line2D
+from matplotlib.ticker import LogFormatter
 
 from raysynth.report import sweep_figures
 from raysynth.report.evaluation_files import Evaluation
+from raysynth.report.section import Notes, Section
 from raysynth.report.style import Panel, house_style, join_words, panel, picture_panel
+from raysynth.report.svg import hover_lines
+from raysynth.report.tables import Cell, Column, Row, Table, counts, format_number, words
+from raysynth.training.health import at_the_end
+from raysynth.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from raysynth.models.family import Figure  # imports torch
+
+
+def search(evaluation: Evaluation, notes: Notes) -> Section | None:
+    """The searches that the synthetic sets came from; None when none of them did."""
+    if not any((entry.get("provenance") or {}).get("sweep") for entry in evaluation.synthetic):
+        return None
+    values = {"sweeps": sweeps(evaluation, notes.texts)}
+    return Section(name="search", label="Search", question="How were the models found?", values=values)
+
+
+def models(evaluation: Evaluation, notes: Notes) -> Section:
+    """What the families have to show of their trainings."""
+    return Section(
+        name="models",
+        label="Models",
+        question="How did the models train?",
+        values={
+            "run_findings": run_findings(evaluation),
+            "families": family_figures(evaluation, notes.texts, notes.say),
+        },
+    )
+
+
+def provenance(evaluation: Evaluation, notes: Notes) -> Section:
+    """Everything that the results rest on. It comes last: it says what the sections before it could not show."""
+    return Section(
+        name="provenance",
+        label="Provenance",
+        question="What does all this rest on?",
+        values={
+            "trainings": training_table(evaluation),
+            "blocks": provenance_blocks(evaluation),
+            "notes": [*evaluation.notes, *notes.texts],
+        },
+    )
+
+
+def training_table(evaluation: Evaluation) -> Table:
+    """Every training of the classifier."""
+    keys = ("num_images", "epochs", "steps", "real_exposures", "seconds")
+    rows = []
+    for training in evaluation.content.get("trainings") or []:
+        name = str(training.get("trained_on"))
+        kind = evaluation.kinds.get(name, "")
+        cell = Cell(name, mark=evaluation.mark(name), kind=kind)
+        rows.append(Row([cell, training.get("seed"), *(training.get(key) for key in keys)]))
+    titles = ("seed", "images", "epochs", "steps", "real images seen", "seconds")
+    columns = [words("trained on"), *(counts(title) for title in titles)]
+    return Table("trainings", "Trainings of the classifier", columns, rows)
 
 
 def sweeps(evaluation: Evaluation, notes: list[str]) -> list[dict[str, Any]]:
@@ -40,20 +98,19 @@ def sweeps(evaluation: Evaluation, notes: list[str]) -> list[dict[str, Any]]:
                     caption=f"One line a trial, one training each ({measured} of {len(sweep.trials)} trials have one), "
                     "measured on validation images. The thick line is the best trial.",
                     alt=f"{sweep.metric} against epoch of {len(sweep.trials)} trials",
+                    name="search",
                 )
             )
         if (pictures := sweep_figures.draw_samples(sweep)) is not None:
             caption = "The newest samples of each trial, the best trial first; the same seeds in every trial."
             alt = "Sample images of each trial and class"
-            panels.append(picture_panel(pictures, title="Samples, trial by class", caption=caption, alt=alt))
-        table = sweep.table.apply(_shorten_numbers)
+            title = "Samples, trial by class"
+            panels.append(picture_panel(pictures, title=title, caption=caption, alt=alt, name="trials"))
         shown.append(
             {
                 "path": path,
                 "names": names,
-                "columns": list(table.columns),
-                "rows": [{"best": row.get("trial") == sweep.best, "values": list(row)} for _, row in table.iterrows()],
-                "numeric": [_is_numeric(sweep.table[name]) for name in table.columns],
+                "table": _trial_table(sweep),
                 "best": sweep.best,
                 "metric": sweep.metric,
                 "panels": panels,
@@ -62,9 +119,26 @@ def sweeps(evaluation: Evaluation, notes: list[str]) -> list[dict[str, Any]]:
     return shown
 
 
-def _shorten_numbers(column: pd.Series) -> pd.Series:
-    """Texts of numbers with four digits that count; other columns as they are."""
-    return column.map(lambda text: f"{float(text):.4g}" if "." in text else text) if _is_numeric(column) else column
+def _trial_table(sweep: sweep_figures.Sweep) -> Table:
+    """The table of a sweep as its folder holds it, the best trial shaded."""
+    numeric = {name: _is_numeric(sweep.table[name]) for name in sweep.table.columns}
+    rows = []
+    for _, row in sweep.table.iterrows():
+        values = [_as_number(row[name]) if numeric[name] else row[name] for name in sweep.table.columns]
+        rows.append(Row(values, best=row.get("trial") == sweep.best))
+    columns = [Column(name, _shorten if numeric[name] else None) for name in sweep.table.columns]
+    return Table("trials", "Trials of the search", columns, rows, look="wide")
+
+
+def _as_number(text: str) -> float | None:
+    return None if text == "" else float(text)
+
+
+def _shorten(value: Any) -> str:
+    """A number with the four digits that count, whole ones in full; empty where there is none."""
+    if value is None:
+        return ""
+    return format_number(value).replace(",", "") if float(value).is_integer() else f"{value:.4g}"
 
 
 def _is_numeric(column: pd.Series) -> bool:
@@ -150,7 +224,41 @@ def _share_scale(figures: Sequence[Figure]) -> None:
 
 def _family_panel(drawn: Figure, title: str) -> Panel:
     draw = picture_panel if any(axes.images for axes in drawn.figure.axes) else panel
-    return draw(drawn.figure, title=title, caption=drawn.caption, alt=f"{drawn.title}: {title}")
+    for axes in drawn.figure.axes if draw is panel else []:
+        for axis in (axes.xaxis, axes.yaxis):
+            if axis.get_scale() == "log":  # the formatter of such axes writes mathematics, and here text is text
+                axis.set_major_formatter(LogFormatter())
+                axis.set_minor_formatter(LogFormatter(labelOnlyBase=False))
+        lines = [line for line in axes.lines if not str(line.get_label()).startswith("_")]
+        told = {str(line.get_label()): _points(line) for line in lines[:8]}
+        hover_lines(axes, told, axes.get_xlabel())
+    name = "model_" + re.sub("[^a-z0-9_]", "", drawn.name.lower())
+    return draw(drawn.figure, title=title, caption=drawn.caption, alt=f"{drawn.title}: {title}", name=name)
+
+
+def _points(line: Line2D) -> dict[float, float]:
+    x, y = (np.asarray(data, dtype=float) for data in line.get_data(orig=False))
+    return dict(zip(x.tolist(), y.tolist(), strict=True))
+
+
+def run_findings(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """What went wrong in the runs behind the synthetic sets and still did at their end: (names, run, message)."""
+    runs: dict[str, list[str]] = {}
+    for entry in evaluation.synthetic:
+        if path := (entry.get("provenance") or {}).get("run"):
+            runs.setdefault(str(path), []).append(str(entry.get("name")))
+    found = []
+    for path, names in runs.items():
+        folder = evaluation.locate(path)
+        if folder is None:
+            continue  # said where its figures would be
+        run = RunFolder(folder)
+        try:
+            messages = [finding.message for finding in at_the_end(run.findings(), run.history())]
+        except (OSError, ValueError, TypeError, KeyError):  # a file that is none of ours, or cut short
+            continue
+        found += [{"names": names, "run": path, "message": message} for message in messages]
+    return found
 
 
 def flatten(content: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
@@ -169,7 +277,7 @@ def flatten(content: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str
     return rows
 
 
-def provenance(evaluation: Evaluation) -> list[dict[str, Any]]:
+def provenance_blocks(evaluation: Evaluation) -> list[dict[str, Any]]:
     """Titles and (key, value) rows of everything that the evaluation rests on."""
     content = evaluation.content
     blocks = [

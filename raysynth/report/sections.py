@@ -1,4 +1,4 @@
-"""What a report says about the classifiers: verdict, warnings, key figures, scores."""
+"""The head of a report: the verdict, what has to be known before believing it, and a few numbers."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 from raysynth.report import figures
-from raysynth.report.evaluation_files import SCORES, Evaluation
-from raysynth.report.style import Panel, join_words, panel, plain
-from raysynth.training.health import at_the_end
-from raysynth.training.run_folder import RunFolder
+from raysynth.report.evaluation_files import Evaluation
+from raysynth.report.section import Section
+from raysynth.report.style import join_words, panel, plain
 
 SPLIT_NAMES = {
     "fit": "own training",
@@ -20,6 +19,16 @@ SPLIT_NAMES = {
     "validation": "real validation",
     "test": "real test",
 }
+
+
+def head(evaluation: Evaluation) -> Section:
+    """The top of the page, which the template of the page itself shows."""
+    values = {
+        "verdict": verdict(evaluation),
+        "warnings": warnings_about(evaluation),
+        "tiles": key_figures(evaluation),
+    }
+    return Section(name="verdict", label="Verdict", question="Do the synthetic images help?", values=values)
 
 
 def describe_seeds(evaluation: Evaluation) -> str:
@@ -73,6 +82,7 @@ def verdict(evaluation: Evaluation) -> dict[str, Any]:
             "images, and helps only if it beats both. An interval that holds zero decides nothing. "
             f"{basis(evaluation)}.",
             alt="Difference of test accuracy and its interval for each synthetic set",
+            name="verdict",
         )
     sentence = typeset(content.get("sentence") or "This evaluation holds no verdict.")
     clauses = [typeset(item.get("sentence") or "") for item in items]
@@ -169,128 +179,3 @@ def key_figures(evaluation: Evaluation) -> list[dict[str, str]]:
             }
         )
     return tiles
-
-
-def score_rows(evaluation: Evaluation, splits: tuple[str, ...]) -> list[dict[str, Any]]:
-    """The study's table: one row a training set and split, scores as (mean, standard deviation)."""
-    summary = evaluation.tables["scores_summary"]
-    kinds = evaluation.kinds
-    rows: list[dict[str, Any]] = []
-    for name in evaluation.trained_on:
-        for split in splits:
-            chosen = summary[(summary["trained_on"] == name) & (summary["split"] == split)]
-            if chosen.empty:
-                continue
-            values = chosen.iloc[0]
-            spread = (values["num_seeds"] or 0) > 1
-            rows.append(
-                {
-                    "trained_on": name,
-                    "kind": kinds[name],
-                    "mark": evaluation.mark(name, split),
-                    "split": split,
-                    "split_name": SPLIT_NAMES.get(split, split),
-                    "first": not rows or rows[-1]["trained_on"] != name,
-                    "steps": values["steps"],
-                    "n": values["n"],
-                    "num_seeds": values["num_seeds"],
-                    "low": values["accuracy_low"],
-                    "high": values["accuracy_high"],
-                    "scores": [
-                        (values[f"{score}_mean"], values[f"{score}_std"] if spread else None) for score in SCORES
-                    ],
-                }
-            )
-    return rows
-
-
-def score_panels(evaluation: Evaluation) -> dict[str, Panel]:
-    """Accuracy, per-class scores, confusion and label counts, each where its table has rows."""
-    names, kinds, classes, rests_on = evaluation.labels, evaluation.kinds, evaluation.classes, basis(evaluation)
-    panels: dict[str, Panel] = {}
-    summary, scores = evaluation.tables["scores_summary"], evaluation.tables["scores"]
-    if len(summary):
-        panels["accuracy"] = panel(
-            figures.draw_accuracy(summary, scores, names, kinds),
-            title="Accuracy",
-            caption="Dots: mean accuracy on the real test images; bars: its 95 % Wilson interval, which knows the "
-            "number of images but not the choice of seeds; ticks: the single seeds; diamonds: accuracy on the images "
-            f"that the classifier was trained on. The dashed line is the classifier of the real images. {rests_on}.",
-            alt=f"Test accuracy with intervals of the classifiers trained on: {join_words(names)}",
-        )
-    class_scores = evaluation.table("class_scores", split="test")
-    if len(class_scores):
-        panels["classes"] = panel(
-            figures.draw_class_scores(class_scores, classes, names, kinds),
-            title="Scores by class",
-            caption=f"Marks: mean over seeds; lines: from the lowest to the highest seed. {rests_on}.",
-            alt=f"Recall, precision and F1 of the classes {join_words(classes)}",
-        )
-    confusion = evaluation.table("confusion", split="test")
-    if len(confusion):
-        panels["confusion"] = panel(
-            figures.draw_confusion(confusion, classes, names),
-            title="Confusion",
-            caption="Rows: true classes; columns: predicted ones. Counts are summed over seeds; shade and percentage "
-            f"are shares of the row. {rests_on}.",
-            alt=f"Confusion matrices over the classes {join_words(classes)}",
-        )
-    counts = evaluation.table("label_counts", split="test")
-    if len(counts):
-        panels["label_counts"] = panel(
-            figures.draw_label_counts(counts, classes, names, kinds),
-            title="Label counts",
-            caption="How many test images belong to each class, and how many each classifier takes for it: mean over "
-            f"seeds, with a line from the lowest to the highest. {rests_on}.",
-            alt=f"Real and predicted counts of the classes {join_words(classes)}",
-        )
-    return panels
-
-
-def class_score_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
-    """Mean recall, precision and F1 on the test split, one row a training set and class."""
-    table = evaluation.table("class_scores", split="test")
-    scores = ["n", "recall", "precision", "f1"]
-    rows: list[dict[str, Any]] = []
-    for (name, class_name), group in table.groupby(["trained_on", "class"], sort=False):
-        mean = {score: float(group[score].mean()) for score in scores}
-        first = not rows or rows[-1]["trained_on"] != name
-        rows.append(
-            {"trained_on": name, "class": class_name, "first": first, "mark": evaluation.mark(str(name)), **mean}
-        )
-    return rows
-
-
-def fidelity_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
-    """How like real validation images each set's are, one row a set and class; the real train images first."""
-    table = evaluation.tables["fidelity"]
-    rows: list[dict[str, Any]] = []
-    for row in table.to_dict("records"):
-        source = str(row["source"])
-        first = not rows or rows[-1]["source"] != source
-        # The scores of the real train images are what images that know nothing of the validation split can reach.
-        name, kind = ("real train", "real") if source == "real" else (source, "synthetic")
-        mark = evaluation.mark(source, "validation")
-        values = {str(column): value for column, value in row.items()}
-        rows.append({**values, "source": source, "name": name, "kind": kind, "first": first, "mark": mark})
-    return rows
-
-
-def run_findings(evaluation: Evaluation) -> list[dict[str, Any]]:
-    """What went wrong in the runs behind the synthetic sets and still did at their end: (names, run, message)."""
-    runs: dict[str, list[str]] = {}
-    for entry in evaluation.synthetic:
-        if path := (entry.get("provenance") or {}).get("run"):
-            runs.setdefault(str(path), []).append(str(entry.get("name")))
-    found = []
-    for path, names in runs.items():
-        folder = evaluation.locate(path)
-        if folder is None:
-            continue  # said where its figures would be
-        run = RunFolder(folder)
-        try:
-            messages = [finding.message for finding in at_the_end(run.findings(), run.history())]
-        except (OSError, ValueError, TypeError, KeyError):  # a file that is none of ours, or cut short
-            continue
-        found += [{"names": names, "run": path, "message": message} for message in messages]
-    return found

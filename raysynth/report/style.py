@@ -14,16 +14,20 @@ from typing import Any, Literal
 
 import matplotlib
 import numpy as np
+from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from PIL import Image
 
+from raysynth.report.svg import to_svg
+
 # Blue, vermilion and green of Okabe and Ito's palette: told apart with any common colour blindness.
 REAL, GENERATED, MIXED = "#0072B2", "#D55E00", "#009E73"
 COLOURS = {"real": REAL, "synthetic": GENERATED, "mixed": MIXED}
 LIGHT = {"real": "#8fbfdc", "synthetic": "#efb48c", "mixed": "#86cdb8"}
-INK, MUTED, RULE = "#1c2128", "#66707c", "#dfe3e8"
+INK, MUTED, RULE, EDGE = "#1c2128", "#5d6772", "#dfe3e8", "#b8bfc8"
+SHADE = "#0a4a78"  # of cells, by its opacity
 # For lines that are many of one kind, the trials of a sweep: the rest of that palette, then the same again dashed.
 LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#1c2128", "#8c6bb1")
 PAGE_WIDTH = 11.2  # inches, at 96 pixels each: the width of the report's text column
@@ -35,12 +39,13 @@ _SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: small files, and the browser has the letters of every script
     "svg.hashsalt": "raysynth",
     "font.size": 9.5,
+    "axes.prop_cycle": cycler(color=LINES),
     "axes.titlesize": 10,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
     "axes.labelsize": 9,
     "axes.labelcolor": MUTED,
-    "axes.edgecolor": "#b8bfc8",
+    "axes.edgecolor": EDGE,
     "axes.linewidth": 0.8,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -63,16 +68,55 @@ _SETTINGS: dict[Any, Any] = {
 }
 
 
+# The custom property of report.css that stands for a colour, so that charts follow the theme of the page.
+THEME = {
+    "#000000": "--ink",
+    INK: "--ink",
+    MUTED: "--muted",
+    RULE: "--rule",
+    EDGE: "--edge",
+    SHADE: "--shade",
+    LINES[5]: "--sky",
+    **{COLOURS[kind]: f"--{kind}" for kind in COLOURS},
+    **{LIGHT[kind]: f"--{kind}-light" for kind in LIGHT},
+}
+THEME = {colour.lower(): name for colour, name in THEME.items()}
+
+
 @dataclass(frozen=True)
 class Panel:
-    """A figure in the page: `source` is a data URI, `width` its size in CSS pixels, `caption` what it rests on."""
+    """A figure of the page: a chart (`svg`) or, where it holds images, a picture (`png`).
+
+    `width` is its size in CSS pixels, `caption` says what it rests on, `name` becomes its file name.
+    """
 
     title: str
     caption: str
     alt: str
-    source: str
     width: int
-    kind: Literal["chart", "picture"] = "chart"
+    svg: str = ""
+    png: bytes = b""
+    name: str = "figure"
+
+    @property
+    def source(self) -> str:
+        """The picture as a data URI."""
+        return data_uri(self.png)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Images in one PNG file, `width` CSS pixels wide; a click shows it enlarged. Without a `name` it gets no file."""
+
+    png: bytes
+    alt: str
+    width: int
+    name: str = "picture"
+
+    @property
+    def source(self) -> str:
+        """The picture as a data URI."""
+        return data_uri(self.png)
 
 
 @contextmanager
@@ -118,24 +162,20 @@ def join_words(words: Iterable[object]) -> str:
     return ", ".join(str(word) for word in words)
 
 
-def svg_uri(figure: Figure) -> str:
-    """A figure as a data URI, its text in the reader's own fonts."""
-    stream = io.BytesIO()
-    with house_style():
-        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
-    text = re.sub(r"(font-family:|font:[^;\"]*?[\d.]+px) [^;\"]*", rf"\1 {FONTS}", stream.getvalue().decode())
-    return "data:image/svg+xml;base64," + base64.b64encode(text.encode()).decode()
-
-
-def png_uri(picture: Figure | np.ndarray) -> str:
-    """A figure, or pixels (C, H, W) uint8, as a data URI."""
+def to_png(picture: Figure | Image.Image) -> bytes:
+    """A figure or an image as a PNG file."""
     stream = io.BytesIO()
     if isinstance(picture, Figure):
         with house_style():
             picture.savefig(stream, format="png", dpi=1.5 * PIXELS_PER_INCH)
     else:
-        as_image(picture).save(stream, format="png", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
+        picture.save(stream, format="png", optimize=True)
+    return stream.getvalue()
+
+
+def data_uri(png: bytes) -> str:
+    """A PNG file as a data URI."""
+    return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
 def as_image(pixels: np.ndarray) -> Image.Image:
@@ -145,13 +185,17 @@ def as_image(pixels: np.ndarray) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(pixels[0]))
 
 
-def panel(figure: Figure, *, title: str, caption: str, alt: str) -> Panel:
-    """A chart as a panel of the page."""
-    width = round(figure.get_figwidth() * PIXELS_PER_INCH)
-    return Panel(plain(title, 120), caption, plain(alt, 400), svg_uri(figure), width)
+def panel(figure: Figure, *, title: str, caption: str, alt: str, name: str = "figure") -> Panel:
+    """A chart as a panel of the page; `name` (letters, digits and `_`, never a name of the data) is for its file."""
+    with house_style():
+        svg = to_svg(figure, FONTS)
+    return Panel(plain(title, 120), caption, plain(alt, 400), _css_width(figure), svg=svg, name=name)
 
 
-def picture_panel(figure: Figure, *, title: str, caption: str, alt: str) -> Panel:
+def picture_panel(figure: Figure, *, title: str, caption: str, alt: str, name: str = "picture") -> Panel:
     """A figure that holds images as a panel of the page: pixels, and never turned dark."""
-    width = round(figure.get_figwidth() * PIXELS_PER_INCH)
-    return Panel(plain(title, 120), caption, plain(alt, 400), png_uri(figure), width, "picture")
+    return Panel(plain(title, 120), caption, plain(alt, 400), _css_width(figure), png=to_png(figure), name=name)
+
+
+def _css_width(figure: Figure) -> int:
+    return round(figure.get_figwidth() * PIXELS_PER_INCH)

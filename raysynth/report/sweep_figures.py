@@ -18,6 +18,7 @@ from PIL import Image
 from raysynth.data.slices import picture_size
 from raysynth.files import replacing
 from raysynth.report.style import (
+    EDGE,
     LINES,
     MUTED,
     PAGE_WIDTH,
@@ -28,11 +29,13 @@ from raysynth.report.style import (
     new_figure,
     plain,
 )
+from raysynth.report.svg import hover_lines
 from raysynth.training.grid import PADDING
 
 MAX_LABELLED = 16  # trials in the legend and among the samples
 SAMPLES_PER_CLASS = 4
 MARKS = {"leaky": "leaky split", "touches": "knows held-out images"}  # by `leakage` of a run
+_MAX_TOLD = 6  # trials whose values are told under the pointer
 _MIN_ROW = 0.7  # inches: three lines of parameters and one of the metric
 
 
@@ -163,13 +166,18 @@ def draw_metric(sweep: Sweep) -> Figure | None:
             axes.plot(
                 trial.curve.index,
                 trial.curve,
-                color=LINES[place % len(LINES)] if labelled else "#c8ced6",
+                color=LINES[place % len(LINES)] if labelled else EDGE,
                 linestyle="-" if place < len(LINES) else (0, (4, 2)),
                 linewidth=2.6 if best else 1.4,
                 marker="o" if len(trial.curve) < 30 else None,
                 markersize=5 if best else 3,
                 label=text if labelled else "_",
             )
+        told = {
+            sweep.title(trial): dict(zip(trial.curve.index.astype(float), trial.curve, strict=True))
+            for trial in trials[:_MAX_TOLD]
+        }
+        hover_lines(axes, told, "epoch")
         if len(measured) and measured.min() > 0 and measured.max() / measured.min() > 8:
             axes.set_yscale("log")
             axes.yaxis.set_major_locator(LogLocator(10, subs=(1, 2, 5)))

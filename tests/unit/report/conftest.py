@@ -225,12 +225,13 @@ def make_study(
     seeds: Sequence[int] = (0, 1, 2),
     per_class: int = 25,
     channels: int = 1,
+    size: int = 16,
     real: Dataset | None = None,
     sets: list[Dataset] | None = None,
 ) -> Study:
     """Everything that a report can find, made up; `real` and `sets` may be given."""
     rng = np.random.default_rng(0)
-    real = real or make_set(folder / "tumours", classes, per_class, rng, real=True, channels=channels)
+    real = real or make_set(folder / "tumours", classes, per_class, rng, real=True, channels=channels, size=size)
     sweep = folder / "sweeps" / "wcgan_gp-20260101-120000-abcd"
     make_sweep(sweep, real, rng)
     origin = {
@@ -245,9 +246,9 @@ def make_study(
         "generate_seed": 0,
     }
     if sets is None:
-        names = ["gan_small", "gan_large"][:num_synthetic]
+        names = ["gan_small", "gan_large", "vae", "diffusion"][:num_synthetic]
         sets = [
-            make_set(folder / n, classes, per_class, rng, real=False, channels=channels, provenance=origin)
+            make_set(folder / n, classes, per_class, rng, real=False, channels=channels, size=size, provenance=origin)
             for n in names
         ]
     num_train = real.num_images("train")
@@ -327,6 +328,12 @@ def make_study(
     }
     (evaluation / "evaluation.json").write_text(json.dumps(content), encoding="utf-8")
     return Study(folder, evaluation, real.path, [s.path for s in sets], sweep, list(real.classes))
+
+
+@pytest.fixture(scope="session")
+def build_study() -> Callable[..., Study]:
+    """`make_study`, for fixtures that several tests share."""
+    return make_study
 
 
 @pytest.fixture

@@ -8,8 +8,9 @@ from typing import Any
 import pandas as pd
 
 from raysynth.report.evaluation_files import load_evaluation
-from raysynth.report.report import render
-from raysynth.report.sections import fidelity_rows, run_findings
+from raysynth.report.fidelity_sections import fidelity_rows
+from raysynth.report.origin_sections import run_findings
+from raysynth.report.page import render
 from raysynth.training.health import Finding
 from raysynth.training.run_folder import RunFolder
 
@@ -44,7 +45,7 @@ def test_what_went_wrong_in_a_run_is_said_once_beside_it(study: Any) -> None:
     evaluation = load_evaluation(study.evaluation)
     (finding,) = run_findings(evaluation)
     assert finding["names"] == ["gan_small", "gan_large"]
-    page = render(evaluation)
+    page = render(evaluation).html
     assert page.count("ended with a warning: collapse: all &lt;alike&gt;.") == 1
     assert "learns nothing" not in page
     assert "<h3>Fidelity</h3>" in page
