@@ -37,6 +37,15 @@ TABLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "label_counts": (("trained_on", "split", "class"), ("seed", "real", "predicted")),
     "ks": (("synthetic", "class", "channel"), ("statistic", "wasserstein")),
     "fidelity": (("source", "class"), ("n", "frechet", "coverage", "density", "precision", "recall")),
+    "copies_summary": (
+        ("synthetic",),
+        (
+            *("n", "num_copies", "share", "share_low", "share_high", "threshold", "authenticity"),
+            *("membership_auc", "auc_low", "auc_high", "num_train", "num_held_out"),
+        ),
+    ),
+    "copies": (("synthetic", "id", "class", "nearest_train_id", "is_copy"), ("ratio", "score")),
+    "copies_held_out": (("id", "class"), ("ratio", "score")),
     "histograms": (("source", "class", "channel"), ("intensity", "count")),
 }
 

@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
 from raysynth.report import (
+    copy_sections,
     fidelity_sections,
     image_sections,
     origin_sections,
@@ -35,6 +36,7 @@ SECTIONS: tuple[Callable[[Evaluation, Notes], Section | None], ...] = (
     score_sections.class_section,
     image_sections.images,
     fidelity_sections.fidelity_section,
+    copy_sections.copy_section,
     image_sections.intensities,
     origin_sections.search,
     origin_sections.models,
