@@ -100,6 +100,7 @@ def print_evaluation(folder: Path) -> None:
 
     import pandas as pd
 
+    from raysynth.evaluation.copies import describe_copies
     from raysynth.evaluation.curves import describe_curves
     from raysynth.evaluation.fidelity import describe_fidelity
     from raysynth.evaluation.ks import describe_ks
@@ -119,6 +120,11 @@ def print_evaluation(folder: Path) -> None:
         if lines := describe(table):
             marks = table[table["class"] == "all"].groupby(source, sort=False)["leakage"].first().map(_mark)
             say("\n".join([f"\n{title}", *(f"  {line}{mark}" for line, mark in zip(lines, marks, strict=True))]))
+    copies = pd.read_csv(folder / "copies_summary.csv", keep_default_na=False, na_values=[""])
+    if len(copies):
+        say("\nCopies of train images:")
+        for row in copies.to_dict("records"):
+            say(f"  {describe_copies(row)}{_mark(row['leakage'])}")
     if (file := folder / "curves.csv").is_file():
         say("\nCurves: test accuracy, with the difference to the augmented real images alone and its 95 % interval")
         say("\n".join(describe_curves(pd.read_csv(file, keep_default_na=False, na_values=[""]))))
@@ -172,7 +178,7 @@ def summarise_evaluation(folder: Path) -> dict[str, Any]:
         name: json.loads(
             pd.read_csv(folder / f"{name}.csv", keep_default_na=False, na_values=[""]).to_json(orient="records")
         )
-        for name in ("scores_summary", "floors", "ks", "spectrum_summary", "fidelity", "curves")
+        for name in ("scores_summary", "floors", "ks", "spectrum_summary", "fidelity", "copies_summary", "curves")
         if (folder / f"{name}.csv").is_file()
     }
     return {"evaluation": str(folder), "verdict": content["verdict"], **tables, "seconds": content["seconds"]}

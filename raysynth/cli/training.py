@@ -116,6 +116,9 @@ def generate_verb(
     confidence: float | None = typer.Option(
         None, help="With --keep agreeing: probability of its label above which an image is kept. Default: 0.5."
     ),
+    refuse_copies: bool = typer.Option(
+        False, "--refuse-copies", help="Leave out images that are copies of train images, and draw others."
+    ),
     set_: list[str] = typer.Option(
         [], "--set", metavar="KEY=VALUE", help="How samples are drawn, e.g. guidance=2; may be repeated."
     ),
@@ -134,6 +137,7 @@ def generate_verb(
         workers=workers,
         keep=keep,
         confidence=confidence,
+        refuse_copies=refuse_copies,
         overrides=parse_overrides(set_),
         say=say_to_stderr if json_ else say,
     )

@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -18,6 +19,7 @@ from raysynth.data.locations import Location
 from raysynth.errors import UserError
 from raysynth.evaluation.classifier_choice import BATCH_SIZE, DEFAULT_CLASSIFIER, choose_classifier
 from raysynth.evaluation.classifiers import train_all, training_job
+from raysynth.evaluation.copies import compare_copies
 from raysynth.evaluation.curves import DEFAULT_SEEDS as CURVE_SEEDS
 from raysynth.evaluation.curves import curve_table, describe_curves, plan_points, point_training
 from raysynth.evaluation.description import comparisons, describe_real, describe_synthetic, describe_training
@@ -116,6 +118,8 @@ def evaluate(
         clock.lap("pixels")
         fidelity = compare_features(folder, real_set, synthetic_sets, leakage, with_ray=with_ray, say=say)
         clock.lap("fidelity")
+        copies = compare_copies(folder, real_set, synthetic_sets, leakage, with_ray=with_ray, say=say)
+        clock.lap("copies")
 
         # 3. Train the classifiers that are not known yet.
         sets = {item.name: item.dataset for item in synthetic_sets}
@@ -188,6 +192,7 @@ def evaluate(
         "curves": bool(points),
         "pixels": pixels,
         "fidelity": fidelity,
+        "copies": copies,
         "verdict": decision,
         "seconds": clock.seconds,
         "software": describe_environment(),

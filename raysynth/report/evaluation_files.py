@@ -54,6 +54,15 @@ TABLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "spectrum": (("source", "split", "class"), ("frequency", "power")),
     "spectrum_summary": (("synthetic", "class"), ("n", "log10_error", "log10_error_high", "log10_bias_high")),
+    "copies_summary": (
+        ("synthetic",),
+        (
+            *("n", "num_copies", "share", "share_low", "share_high", "threshold", "authenticity"),
+            *("membership_auc", "auc_low", "auc_high", "num_train", "num_held_out"),
+        ),
+    ),
+    "copies": (("synthetic", "id", "class", "nearest_train_id", "is_copy"), ("ratio", "score")),
+    "copies_held_out": (("id", "class"), ("ratio", "score")),
     "histograms": (("source", "class", "channel"), ("intensity", "count")),
 }
 OPTIONAL = ("curves",)  # tables that an evaluation has only where they were asked for

@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
 from raysynth.report import (
+    copy_sections,
     curve_sections,
     fidelity_sections,
     image_sections,
@@ -38,6 +39,7 @@ SECTIONS: tuple[Callable[[Evaluation, Notes], Section | None], ...] = (
     curve_sections.curve_section,
     image_sections.images,
     fidelity_sections.fidelity_section,
+    copy_sections.copy_section,
     image_sections.intensities,
     spectrum_sections.spectrum_section,
     origin_sections.search,

@@ -20,10 +20,12 @@ from raysynth.data.provenance import write_hashes
 from raysynth.errors import UserError
 from raysynth.models.context import Context, hash_seed
 from raysynth.models.registry import get_family
-from raysynth.training.agreement import draw_agreeing, ensure_agreement_classifier
+from raysynth.training.agreement import agreement_judge, ensure_agreement_classifier
 from raysynth.training.checkpoints import load_newest_checkpoint, restore
 from raysynth.training.find_run import find_run
+from raysynth.training.refuse_copies import copy_judge
 from raysynth.training.run_folder import RunFolder
+from raysynth.training.selection import draw_chosen
 from raysynth.training.worker import CHUNK_SIZE, build_family, sample_uint8
 
 DEFAULT_CONFIDENCE = 0.5  # of an image that is kept
@@ -41,6 +43,7 @@ def generate(
     workers: int = 0,
     keep: str | None = None,
     confidence: float | None = None,
+    refuse_copies: bool = False,
     overrides: Mapping[str, Any] | None = None,
     say: Say = print,
 ) -> Dataset:
@@ -49,9 +52,11 @@ def generate(
     As many of each class as the training data have, or `per_class` of each, or the train counts of the data set
     `like`. Image i of a class has the same bytes for any number of workers: its own seed, chunks of one size, one
     thread. `workers`: Ray tasks; 0 is in-process. With `keep` "agreeing" only images are kept to which a classifier of
-    the real train images gives their label with a probability above `confidence` (0.5); the set says so, and how many
-    it were. `overrides` (`--set`) are the family's `sampling_options`, e.g. guidance, in place of the run's. Raises
-    UserError before anything is drawn, and where hardly any image of a class is kept.
+    the real train images gives their label with a probability above `confidence` (0.5); with `refuse_copies` those are
+    left out that are copies of train images (see `raysynth.evaluation.copy_reference`). Others are drawn in their
+    place, and the set says how many they were. `overrides` (`--set`) are the family's `sampling_options`, e.g.
+    guidance, in place of the run's. Raises UserError before anything is drawn, and where hardly any image of a class is
+    kept.
     """
     refuse_existing(out)
     source, sweep = find_run(run)
@@ -80,15 +85,34 @@ def generate(
 
     draw = partial(sample_sharded, source.path, workers=workers, config=settings["config"])
     chosen: dict[str, Any] = {}
+    judges = []
     if keep:
-        classifier = ensure_agreement_classifier(settings, say)
-        say(f"drawing {sum(counts)} images that agree from {source.path}")
+        judges.append(agreement_judge(ensure_agreement_classifier(settings, say), confidence))
+        chosen = {"keep": keep, "confidence": confidence}
+    if refuse_copies:
+        judge, threshold = copy_judge(settings)
+        judges.append(judge)
+        chosen |= {"refuse_copies": True, "copy_threshold": round(threshold, 5)}
+    if judges:
+        wanted = " that agree" * bool(keep) + " that are no copies" * refuse_copies
+        say(f"drawing {sum(counts)} images{wanted} from {source.path}")
         with ray_session() if workers else nullcontext():  # one for all of its draws
-            images, labels, numbers, shares = draw_agreeing(
-                draw, seed_of, counts, classes, classifier, confidence=confidence
-            )
-        say("kept: " + ", ".join(f"{share:.0%} of {name}" for name, share in shares.items()))
-        chosen = {"keep": keep, "confidence": confidence, "kept_shares": shares}
+            found = draw_chosen(draw, seed_of, counts, classes, judges)
+        images, labels, numbers = found.images, found.labels, found.numbers
+        of_class = dict(zip(classes, found.num_drawn, strict=True))
+        if keep:
+            agreeing = found.num_drawn - found.num_refused[0]
+            shares = {
+                name: round(int(agreed) / int(of_class[name]), 4)
+                for name, agreed in zip(classes, agreeing, strict=True)
+                if of_class[name]
+            }
+            say("kept: " + ", ".join(f"{share:.0%} of {name}" for name, share in shares.items()))
+            chosen["kept_shares"] = shares
+        if refuse_copies:
+            refused = {name: int(num) for name, num in zip(classes, found.num_refused[-1], strict=True)}
+            say(f"left out {sum(refused.values())} copies of training images, of {found.num_drawn.sum()} drawn")
+            chosen |= {"num_copies_left_out": refused, "num_drawn": {k: int(num) for k, num in of_class.items()}}
     else:
         labels = np.repeat(np.arange(len(classes)), counts)
         numbers = np.concatenate([np.arange(count) for count in counts])

@@ -50,7 +50,8 @@ def test_ray_gives_what_one_process_gives(tmp_path):
 
     assert sum(line.startswith("classifier ") for line in said) == 4
     assert json.loads((from_ray / "evaluation.json").read_text())["verdict"]["items"]
-    for table in ("ks.csv", "histograms.csv", "spectrum.csv", "spectrum_summary.csv"):
+    tables = ("ks", "histograms", "spectrum", "spectrum_summary", "copies", "copies_held_out", "copies_summary")
+    for table in (f"{name}.csv" for name in tables):
         assert (from_ray / table).read_bytes() == (from_here / table).read_bytes()
     fidelity = [pd.read_csv(folder / "fidelity.csv") for folder in (from_ray, from_here)]
     pd.testing.assert_frame_equal(*fidelity, rtol=1e-4, atol=1e-4)

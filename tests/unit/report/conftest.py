@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from PIL import Image
@@ -250,8 +252,58 @@ def make_distributions(folder: Path, real: Dataset, sets: list[Dataset]) -> None
     pd.DataFrame(spectrum).to_csv(folder / "spectrum.csv", index=False)
     pd.DataFrame(summary).to_csv(folder / "spectrum_summary.csv", index=False)
     pd.DataFrame(fidelity).to_csv(folder / "fidelity.csv", index=False)
+    make_copies(folder, real, sets)
     table.to_csv(folder / "histograms.csv", index=False)
     pd.DataFrame(ks).to_csv(folder / "ks.csv", index=False)
+
+
+def make_copies(folder: Path, real: Dataset, sets: list[Dataset]) -> None:
+    """The four files about copies: of the first set four images are some, and of the others none."""
+    rng = np.random.default_rng(5)
+    copies, pairs, summary = [], [], []
+    ids, images = real.read(["id"])["id"].to_pylist(), real.pixels()[0]
+    for place, dataset in enumerate(sets):
+        pixels, labels = dataset.pixels("train")
+        score = np.sort(rng.uniform(0.9, 2.5, len(labels)))
+        score[:4] = 0.2 if place == 0 else 1.2
+        rows = pd.DataFrame(
+            {
+                "synthetic": dataset.name,
+                "id": dataset.read(["id"], "train")["id"].to_pylist(),
+                "class": [dataset.classes[label] for label in labels],
+                "nearest_train_id": rng.choice(ids, len(labels)),
+                "nearest_held_out_id": rng.choice(ids, len(labels)),
+                "mirrored": np.arange(len(labels)) % 2 == 0,
+                "ratio": score / 2,
+                "score": score,
+                "is_copy": score < 0.8,
+            }
+        )
+        copies.append(rows)
+        pairs.append((rows[:12], pixels[:12], images[:12], images[12:24]))
+        share = float(rows["is_copy"].mean())
+        summary.append(
+            {"synthetic": dataset.name, "n": len(rows), "num_copies": int(rows["is_copy"].sum()), "share": share}
+            | {"share_low": share / 2, "share_high": share + 0.02, "threshold": 0.8, "authenticity": 0.7}
+            | {"membership_auc": 0.6 - place / 10, "auc_low": 0.55 - place / 10, "auc_high": 0.65 - place / 10}
+            | {"num_train": real.num_images("train"), "num_held_out": 20}
+        )
+    columns = ["synthetic", "id", "class", "nearest_train_id", "nearest_held_out_id", "mirrored", "ratio", "score"]
+    columns += ["is_copy"]
+    table = pd.concat([pd.DataFrame(columns=columns), *copies]) if copies else pd.DataFrame(columns=columns)
+    table.to_csv(folder / "copies.csv", index=False)
+    held_out = {"id": ids[:20], "class": real.classes[0], "ratio": rng.uniform(0.5, 1.2, 20)}
+    pd.DataFrame({**held_out, "score": rng.uniform(0.8, 2.5, 20)}).to_csv(folder / "copies_held_out.csv", index=False)
+    names = ["synthetic", "n", "num_copies", "share", "share_low", "share_high", "threshold", "authenticity"]
+    names += ["membership_auc", "auc_low", "auc_high", "num_train", "num_held_out"]
+    pd.DataFrame(summary, columns=names).to_csv(folder / "copies_summary.csv", index=False)
+    if pairs:
+        frames, *pixels_of = zip(*pairs, strict=True)
+        shown = pa.Table.from_pandas(pd.concat(frames), preserve_index=False)
+        for name, parts in zip(("image", "train_image", "held_out_image"), pixels_of, strict=True):
+            tensor = pa.FixedShapeTensorArray.from_numpy_ndarray(np.concatenate(parts))
+            shown = shown.append_column(name, tensor)
+        pq.write_table(shown, folder / "suspicious_pairs.parquet")
 
 
 def make_study(

@@ -10,9 +10,10 @@ from raysynth.errors import UserError
 from raysynth.evaluation.fit import load_network, predict_probabilities
 from raysynth.evaluation.inputs import load_inputs
 from raysynth.training import agreement
-from raysynth.training.agreement import draw_agreeing, ensure_agreement_classifier
+from raysynth.training.agreement import agreement_judge, ensure_agreement_classifier
 from raysynth.training.generate import generate
 from raysynth.training.run_folder import describe_dataset
+from raysynth.training.selection import draw_chosen
 
 
 @pytest.fixture(autouse=True)
@@ -55,14 +56,15 @@ def drawing_from(shades):
 
 
 def test_the_first_that_agree_are_kept_and_counted(shades, classifier):
-    images, labels, numbers, shares = draw_agreeing(
-        drawing_from(shades), lambda label, number: number, [6, 4], shades.classes, classifier, confidence=0.5
-    )
+    judges = [agreement_judge(classifier, 0.5)]
+    found = draw_chosen(drawing_from(shades), lambda label, number: number, [6, 4], shades.classes, judges)
+    images, labels = found.images, found.labels
     assert labels.tolist() == [0] * 6 + [1] * 4
-    assert numbers.tolist() == [0, 2, 4, 6, 8, 10, 0, 2, 4, 6]
+    assert found.numbers.tolist() == [0, 2, 4, 6, 8, 10, 0, 2, 4, 6]
     probabilities = predict_probabilities(load_network(classifier), images)
     assert (probabilities[np.arange(10), labels] > 0.5).all()
-    assert list(shares.values()) == pytest.approx([6 / 11, 4 / 7], abs=1e-3)  # up to the last one taken
+    assert found.num_drawn.tolist() == [11, 7]  # up to the last one taken
+    assert found.num_refused.tolist() == [[5, 3]]
 
 
 def test_a_class_that_hardly_agrees_is_given_up(shades, classifier):
@@ -72,7 +74,7 @@ def test_a_class_that_hardly_agrees_is_given_up(shades, classifier):
         return images[labels == 0][np.zeros(len(seeds), int)]
 
     with pytest.raises(UserError, match=r"--keep agreeing: of 640 images of bright only 0 .*--confidence"):
-        draw_agreeing(draw, lambda label, number: number, [3, 3], shades.classes, classifier, confidence=0.5)
+        draw_chosen(draw, lambda label, number: number, [3, 3], shades.classes, [agreement_judge(classifier, 0.5)])
 
 
 def test_a_set_that_was_chosen_says_so_wherever_it_stands(tiny_run, stripes, tmp_path):
