@@ -189,13 +189,14 @@ def _limits(dataset: Dataset) -> list[str]:
         )
     split = (dataset.source.get("arguments") or {}).get("split")
     if split in ("random", "folders"):
-        kept = f"The split ({text(split)}) looks neither at that nor at copies"
+        kept = f"The split ({text(split)}) keeps neither copies nor patients together"
     elif len(given) == dataset.num_images():
         kept = "A grouped split keeps these on one side, and copies"
     else:
         kept = (
-            "Of all others a grouped split separates copies, not patients: slices of one patient may stand on two "
-            "sides, and then scores say how well new slices of partly known patients are told apart"
+            f"{'Of the others' if given else 'So'} a grouped split separates copies, not patients: slices of one "
+            "patient may stand on two sides, and then scores say how well new slices of partly known patients are told "
+            "apart"
         )
     return [
         f"{known}. {kept}.",
