@@ -43,17 +43,25 @@ def copy_section(evaluation: Evaluation, notes: Notes) -> Section | None:
 def describe_copies(evaluation: Evaluation) -> str:
     """For each set how many copies were found, and whether that is more than of real images, in a sentence."""
     alarms = _false_alarms(evaluation)
-    parts = []
+    parts, without, nearer = [], [], []
     for row in evaluation.tables["copies_summary"].to_dict("records"):
-        found = f"{row['num_copies']:,.0f} of {row['n']:,.0f} images of {plain(row['synthetic'])} are called copies"
-        if row["share_low"] > alarms:
-            found += f", more than the {alarms:.0%} of real images that would be"
-        elif row["num_copies"]:
-            found += f", no more than the {alarms:.0%} of real images that would be"
+        name = plain(row["synthetic"])
         if row["auc_low"] > 0.5:
-            found += ", and as a set they are nearer to train images than to held-out ones"
-        parts.append(found)
-    return f"{'; '.join(parts)}.".replace("%", "\u00a0%")
+            nearer.append(name)
+        if not row["num_copies"]:
+            without.append(name)
+            continue
+        much = "more" if row["share_low"] > alarms else "no more"
+        found = f"{row['num_copies']:,.0f} of {row['n']:,.0f} images of {name} are called copies"
+        parts.append(f"{found}, {much} than the {alarms:.0%} of real images that would be")
+    if without:
+        parts.append(
+            f"{'none' if parts else 'no image'} of {join_words(without)}{'' if parts else ' is called a copy'}"
+        )
+    if nearer:
+        parts.append(f"as a whole, {join_words(nearer)} lie nearer to train images than to held-out ones")
+    sentence = "; ".join(parts)
+    return f"{sentence[:1].upper()}{sentence[1:]}.".replace("%", "\u00a0%")
 
 
 def _false_alarms(evaluation: Evaluation) -> float:

@@ -100,10 +100,10 @@ def test_everything_is_there(study: Any, tmp_path: Path) -> None:
         assert title in page.text
     assert "20 real test images, 3 trainings each (seeds 0, 1, 2)" in page.text
     assert "Not shown" not in page.text
-    assert (
-        len(page.charts) == 11
-    )  # verdict, accuracy, classes, confusion, counts, distribution, 2 x 2 intensities, search
-    assert sum(source.startswith("data:image/png") for source in page.sources) == 3 * 4 + 1  # strips, the trials'
+    # verdict, accuracy, classes, confusion, counts, distribution, 2 x 2 intensities, copies, search
+    assert len(page.charts) == 12
+    # strips, the trials' grid, and of 2 sets the 10 most suspicious images, each with its two neighbours
+    assert sum(source.startswith("data:image/png") for source in page.sources) == 3 * 4 + 1 + 2 * 10 * 3
     charts = page.chart_text
     assert all(name in charts for name in ("meningioma_tumor", "mixed: gan_small", "Recall", "KS 0."))
 
