@@ -133,9 +133,9 @@ def write_large(path: Path, num_images: int, folder: Path) -> Dataset:
     return load_dataset(path)
 
 
-def write_classifiers(folder: Path) -> list[Training]:
-    """Four classifiers of the synthetic set, in their files."""
-    trainings = []
+def write_classifiers(folder: Path) -> tuple[list[Training], list[Path]]:
+    """Four classifiers of the synthetic set, and their files."""
+    trainings, files = [], []
     for seed in range(NUM_CLASSIFIERS):
         config = Classifier.Config(seed=seed, num_steps=1)
         model = Classifier(config, shape=SHAPE, num_classes=len(CLASSES), context=Context(seed=seed))
@@ -148,11 +148,11 @@ def write_classifiers(folder: Path) -> list[Training]:
             batch_size=1,
             steps=1,
             real_images=0,
-            weights=f"{seed}.pt",
         )
-        save_classifier(folder / training.weights, model, CLASSES)
+        files.append(folder / f"{seed}.pt")
+        save_classifier(files[-1], model, CLASSES)
         trainings.append(training)
-    return trainings
+    return trainings, files
 
 
 @torch.no_grad()
@@ -184,8 +184,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="raysynth-benchmark-") as name:
         folder = Path(name)
-        trainings = write_classifiers(folder)
-        weights = [folder / training.weights for training in trainings]
+        trainings, weights = write_classifiers(folder)
         real = Source(REAL, write_shard(folder / "real", 64, seed=1_000_000))
         sizes = (arguments.small, arguments.large)
         sets = {size: write_large(folder / str(size), size, folder) for size in sizes}
@@ -205,7 +204,7 @@ def main() -> None:
             for size, dataset in sets.items():
                 with watching() as memory:
                     started, cpu_started = time.perf_counter(), tree_cpu_s()
-                    predictions = predict_all([real, Source("made", dataset)], trainings, folder, with_ray=True)
+                    predictions = predict_all([real, Source("made", dataset)], trainings, weights, with_ray=True)
                     seconds[size], cpu_s[size] = time.perf_counter() - started, tree_cpu_s() - cpu_started
                 table_bytes = predictions.memory_usage(deep=True).sum()
                 print(
