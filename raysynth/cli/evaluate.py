@@ -38,6 +38,12 @@ def evaluate_verb(
     curves: bool = typer.Option(
         False, "--curves", help="Accuracy against the number of real images and the ratio of synthetic ones; 2 seeds."
     ),
+    soft_labels: bool = typer.Option(
+        False,
+        "--soft-labels",
+        help="Train on each synthetic set also with the labels that a classifier of the real images gives: "
+        "distillation, reported apart.",
+    ),
     out: Path = typer.Option(Path("evaluations"), help="Parent folder of the evaluation and of its classifiers."),
     allow_leakage: bool = typer.Option(
         False, "--allow-leakage", help="Go on with synthetic images that know test images, and mark every result."
@@ -61,6 +67,7 @@ def evaluate_verb(
         out=out,
         epochs=epochs,
         curves=curves,
+        soft_labels=soft_labels,
         allow_leakage=allow_leakage,
         say=progress,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +32,12 @@ def training_job(
     classifier: str,
     options: Mapping[str, Any],
     folder: Path,
+    teacher: str = "",
 ) -> dict[str, Any]:
     """What a task needs, in plain values: it may run on another machine that sees the same files.
 
-    The classifier's `file` is in `folder`, by what it is trained on (see `classifier_cache`).
+    The classifier's `file` is in `folder`, by what it is trained on (see `classifier_cache`). `teacher` is the file of
+    the classifier that gives soft labels, where the training is distilled.
     """
     parts = [
         (real, training.real_images),
@@ -54,6 +56,8 @@ def training_job(
         },
         "device": "cpu",
     }
+    if teacher:
+        job["teacher"] = {"file": teacher, "name": Path(teacher).name}
     return {**job, "file": str(classifier_file(folder, job))}
 
 
@@ -66,13 +70,22 @@ def train_one(job: dict[str, Any]) -> dict[str, Any]:
 
     A training that was stopped goes on from its newest checkpoint.
     """
-    from raysynth.evaluation.fit import CLASSIFIERS, fit_classifier, limited_threads, save_classifier
+    from raysynth.evaluation.fit import (
+        CLASSIFIERS,
+        fit_classifier,
+        limited_threads,
+        load_network,
+        predict_probabilities,
+        save_classifier,
+    )
 
     classes, file = job["classes"], Path(job["file"])
     parts = [training_pixels(each["path"], classes, "train", each["num_images"]) for each in job["sets"]]
     images, labels = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     recorder = ClassifierRecorder(file)
     with limited_threads(THREADS):
+        if teacher := job.get("teacher"):
+            labels = predict_probabilities(load_network(Path(teacher["file"]), job["device"]), images)
         fitted = fit_classifier(
             images,
             labels,
@@ -142,32 +155,39 @@ def train_all(
         about = format_duration(seconds_per_step(jobs[order[0]]) * num_steps / num_tasks)
         say(f"training {len(order)} classifiers, {num_steps} steps in all: about {about}")
     progress = _Progress([trainings[index] for index in order], say)
-    if not with_ray:
-        for index in order:
-            results[index] = {**train_one(jobs[index]), "known": False}
-            progress.finished(trainings[index], results[index])
-    elif order:
-        import ray
-
-        num_gpus = GPUS_PER_TASK if ray.cluster_resources().get("GPU", 0) else 0
-        device = "cuda" if num_gpus else "cpu"
-        task = ray.remote(num_cpus=1, num_gpus=num_gpus, max_retries=2)(train_one)
-        pending = {task.remote({**jobs[index], "device": device}): index for index in order}
-        while pending:
-            finished, _ = ray.wait(list(pending), num_returns=1, timeout=SAY_EVERY_S)
-            if not finished:
-                progress.still_training()
-                continue
-            (done,) = finished
-            index = pending.pop(done)
-            try:
-                results[index] = {**ray.get(done), "known": False}
-            except ray.exceptions.RayTaskError as error:
-                # Without the task's traceback, where there is something that the user can do.
-                raise error.cause if isinstance(error.cause, (TrainingStopped, UserError)) else error from None
-            progress.finished(trainings[index], results[index])
+    # Teachers before those whom they give labels.
+    for with_teacher in (False, True):
+        part = [index for index in order if bool(jobs[index].get("teacher")) == with_teacher]
+        trained: Iterable[tuple[int, dict[str, Any]]] = ((index, train_one(jobs[index])) for index in part)
+        if with_ray and part:
+            trained = _train_with_ray(part, jobs, progress)
+        for index, result in trained:
+            results[index] = {**result, "known": False}
+            progress.finished(trainings[index], result)
     of_file = {job["file"]: results[index] for index, job in enumerate(jobs) if index in results}
     return [of_file[job["file"]] for job in jobs]
+
+
+def _train_with_ray(
+    order: Sequence[int], jobs: Sequence[dict[str, Any]], progress: _Progress
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    import ray
+
+    num_gpus = GPUS_PER_TASK if ray.cluster_resources().get("GPU", 0) else 0
+    device = "cuda" if num_gpus else "cpu"
+    task = ray.remote(num_cpus=1, num_gpus=num_gpus, max_retries=2)(train_one)
+    pending = {task.remote({**jobs[index], "device": device}): index for index in order}
+    while pending:
+        finished, _ = ray.wait(list(pending), num_returns=1, timeout=SAY_EVERY_S)
+        if not finished:
+            progress.still_training()
+            continue
+        (done,) = finished
+        try:
+            yield pending.pop(done), ray.get(done)
+        except ray.exceptions.RayTaskError as error:
+            # Without the task's traceback, where there is something that the user can do.
+            raise error.cause if isinstance(error.cause, (TrainingStopped, UserError)) else error from None
 
 
 def _num_tasks_at_once(num_tasks: int, *, with_ray: bool) -> int:

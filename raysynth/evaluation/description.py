@@ -13,13 +13,16 @@ from raysynth.evaluation.verdict import Comparison
 
 
 def comparisons(trainings: Sequence[Training]) -> list[Comparison]:
-    """Each synthetic set alone against real, and its mix against real at equal exposures and at equal steps."""
+    """Each synthetic set alone, and distilled, against real, and its mix against real at equal exposures and at equal
+    steps."""
     names = {training.trained_on for training in trainings}
     found = {}
     for training in trainings:
         assert training.kind == "real" or training.synthetic is not None
         if training.kind == "synthetic":
             found[training.trained_on] = Comparison(str(training.synthetic), "generated", training.trained_on, (REAL,))
+        elif training.kind == "distilled":
+            found[training.trained_on] = Comparison(str(training.synthetic), "distilled", training.trained_on, (REAL,))
         elif training.kind == "mixed":
             baselines = (REAL, baseline_at(training.steps))
             found[training.trained_on] = Comparison(

@@ -31,7 +31,7 @@ from raysynth.evaluation.verdict import verdict
 from raysynth.files import write_text
 from raysynth.training.run_folder import check_out_folder, describe_environment, name_folder
 
-FORMAT = 1
+FORMAT = 2
 CLASSIFIERS_FOLDER = "classifiers"  # beside the evaluations, which share it
 
 Say = Callable[[str], None]
@@ -49,6 +49,7 @@ def evaluate(
     out: Path | str = "evaluations",
     epochs: int | None = None,
     curves: bool = False,
+    soft_labels: bool = False,
     workers: int | None = None,
     allow_leakage: bool = False,
     say: Say = lambda line: None,
@@ -60,6 +61,8 @@ def evaluate(
     `epochs` epochs (default: about 1200 steps on the real images, 480 of `transfer`). `transfer` fine-tunes `backbone`
     (default: EfficientNet-Lite0) with its published weights or those of the file `weights`, on images of `input_size`
     pixels. `workers` is the number of CPUs of a local Ray (default: all; 0: no Ray, all in this process).
+    `soft_labels` adds, apart from the rest, training on each synthetic set with the labels that a classifier of the
+    real images gives (distillation).
     `curves` adds accuracy against the number of real images and against the ratio of synthetic ones, for one synthetic
     set (2 seeds by default; see `evaluation.curves`).
     Everything lands in one new folder `out/evaluation-...`; its `evaluation.json` is written last, so a folder without
@@ -88,6 +91,7 @@ def evaluate(
         seeds=range(num_seeds),
         epochs=num_epochs,
         batch_size=BATCH_SIZE,
+        soft_labels=soft_labels,
     )
     points = plan_points(num_real, synthetic_sets[0].num_images) if curves else []
     num_steps = steps_of(num_real, num_epochs, BATCH_SIZE)
@@ -117,17 +121,21 @@ def evaluate(
         sets = {item.name: item.dataset for item in synthetic_sets}
         wanted = [(training, choice.options) for training in trainings]
         wanted += [(training, choice.options | point.options) for point, training in of_points]
-        jobs = [
-            training_job(
+        jobs: list[dict[str, Any]] = []
+        teachers: dict[int, str] = {}  # seed -> the classifier of the real images
+        for training, options in wanted:
+            job = training_job(
                 training,
                 real=real_set,
                 synthetic=sets.get(training.synthetic or ""),
                 classifier=choice.name,
                 options=options,
                 folder=folder.parent / CLASSIFIERS_FOLDER,
+                teacher=teachers[training.seed] if training.kind == "distilled" else "",
             )
-            for training, options in wanted
-        ]
+            jobs.append(job)
+            if training.trained_on == REAL:
+                teachers[training.seed] = job["file"]
         results = train_all([training for training, _ in wanted], jobs, with_ray=with_ray, say=say)
         files = [Path(job["file"]) for job in jobs]
         clock.lap("training")

@@ -22,7 +22,7 @@ from raysynth.data.batches import Batches, in_order
 from raysynth.files import replacing
 from raysynth.models.blocks import lay_out
 from raysynth.models.classifier import Classifier, ClassifierNetwork
-from raysynth.models.context import Context
+from raysynth.models.context import Context, hash_seed
 from raysynth.models.transfer_classifier import TransferClassifier, TransferNetwork
 from raysynth.training.loop import Recorder, run_epochs, validate
 
@@ -64,6 +64,27 @@ class FixedSteps(Batches):
         return islice(super().epoch(epoch), self.total_steps - (epoch - 1) * self.num_steps)
 
 
+class SoftLabels(FixedSteps):
+    """Batches whose labels are drawn from probabilities (N, K), anew each time an image is seen.
+
+    The mean of the loss over the draws is the cross-entropy with the probabilities themselves: distillation (Hinton et
+    al. 2015, at temperature 1) without another loss.
+    """
+
+    def __init__(
+        self, images: np.ndarray, probabilities: np.ndarray, *, total_steps: int, batch_size: int, context: Context
+    ) -> None:
+        places = np.arange(len(images))
+        super().__init__(images, places, total_steps=total_steps, batch_size=batch_size, context=context)
+        self.probabilities = torch.from_numpy(probabilities).double()
+
+    def epoch(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        generator = torch.Generator().manual_seed(hash_seed(self.context.seed, epoch, "soft labels"))
+        for images, places in super().epoch(epoch):
+            drawn = torch.multinomial(self.probabilities[places.cpu()], 1, generator=generator)[:, 0]
+            yield images, drawn.to(images.device)
+
+
 def fit_classifier(
     images: np.ndarray,
     labels: np.ndarray,
@@ -74,7 +95,8 @@ def fit_classifier(
     device: str = "cpu",
     recorder: Recorder | None = None,
 ) -> Fitted:
-    """Train for `config.num_steps` steps on images (N, C, H, W), or volumes (N, C, D, H, W), uint8 with labels (N,).
+    """Train for `config.num_steps` steps on images (N, C, H, W), or volumes (N, C, D, H, W), uint8 with labels (N,), or
+    with soft ones, probabilities (N, num_classes).
 
     The config says which classifier; `recorder` keeps checkpoints, from which a stopped training goes on. Raises
     TrainingStopped when the loss is not finite, and UserError for images that the classifier cannot take.
@@ -89,7 +111,8 @@ def fit_classifier(
         num_classes=num_classes,
         context=context,
     )
-    batches = FixedSteps(images, labels, total_steps=config.num_steps, batch_size=config.batch_size, context=context)
+    kind = SoftLabels if labels.ndim == 2 else FixedSteps
+    batches = kind(images, labels, total_steps=config.num_steps, batch_size=config.batch_size, context=context)
     run_epochs(model, batches, context=context, num_epochs=batches.num_epochs, recorder=recorder)
     accuracy = None
     if validation is not None and len(validation[0]):

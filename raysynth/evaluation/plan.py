@@ -18,15 +18,19 @@ REAL = "real"
 DEFAULT_STEPS = {"cnn": 1200, "transfer": 480}
 DEFAULT_SEEDS = {"cnn": 5, "transfer": 3}
 MIN_EPOCHS, MAX_EPOCHS = 5, 200
+MIN_STEPS = 4  # a learning rate that rises and falls needs as many
+
+Kind = Literal["real", "synthetic", "mixed", "distilled"]
 
 
 @dataclass(frozen=True)
 class Training:
-    """One classifier to train. `num_images` are those it is trained on, `epochs` how often it sees each (about:
+    """One classifier to train. `distilled` is on synthetic images with soft labels, those of the classifier of the real
+    images with the same seed. `num_images` are those it is trained on, `epochs` how often it sees each (about:
     the images that fill no batch wait for the next epoch)."""
 
     trained_on: str
-    kind: Literal["real", "synthetic", "mixed"]
+    kind: Kind
     synthetic: str | None
     seed: int
     num_images: int
@@ -45,13 +49,20 @@ class Training:
 
 
 def plan_trainings(
-    num_real: int, num_synthetic: Mapping[str, int], *, seeds: Sequence[int], epochs: int, batch_size: int
+    num_real: int,
+    num_synthetic: Mapping[str, int],
+    *,
+    seeds: Sequence[int],
+    epochs: int,
+    batch_size: int,
+    soft_labels: bool = False,
 ) -> list[Training]:
-    """Real, real at each mix's number of steps, each synthetic set, each mix; every seed of each.
+    """Real, real at each mix's number of steps, each synthetic set, each mix; with `soft_labels` each synthetic set
+    distilled; every seed of each.
 
     `num_synthetic` is the number of training images of each synthetic set, by name.
     """
-    rows: list[tuple[str, Literal["real", "synthetic", "mixed"], str | None, int, int]] = []
+    rows: list[tuple[str, Kind, str | None, int, int]] = []
     real_steps = steps_of(num_real, epochs, batch_size)
     rows.append((REAL, "real", None, num_real, real_steps))
     for num_images in num_synthetic.values():
@@ -65,6 +76,8 @@ def plan_trainings(
     for name, num_images in num_synthetic.items():
         steps = steps_of(num_real + num_images, epochs, batch_size)
         rows.append((f"mixed: {name}", "mixed", name, num_real + num_images, steps))
+    for name, num_images in num_synthetic.items() if soft_labels else ():
+        rows.append((f"distilled: {name}", "distilled", name, num_images, steps_of(num_images, epochs, batch_size)))
     return [
         Training(
             trained_on=trained_on,
@@ -74,7 +87,7 @@ def plan_trainings(
             num_images=num_images,
             batch_size=min(batch_size, num_images),
             steps=steps,
-            real_images=0 if kind == "synthetic" else num_real,
+            real_images=num_real if kind in ("real", "mixed") else 0,
         )
         for trained_on, kind, synthetic, num_images, steps in rows
         for seed in seeds
@@ -83,7 +96,7 @@ def plan_trainings(
 
 def steps_of(num_images: int, epochs: int, batch_size: int) -> int:
     """Optimiser steps of `epochs` epochs; a set smaller than a batch is one batch."""
-    return epochs * max(1, num_images // batch_size)
+    return max(MIN_STEPS, epochs * max(1, num_images // batch_size))
 
 
 def baseline_at(steps: int) -> str:

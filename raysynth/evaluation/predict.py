@@ -74,7 +74,7 @@ class Scorer:
                 predicted=probabilities.argmax(axis=1).astype(np.int64),
                 confidence=probabilities.max(axis=1),
             )
-            own = source == training.synthetic or (source == REAL and training.kind != "synthetic")
+            own = source == training.synthetic or (source == REAL and training.kind in ("real", "mixed"))
             if source == REAL:
                 yield frame
             if own:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,7 @@ DETECTABLE_STANDARD_ERRORS = 1.96 + 0.84
 LEVEL = 0.05  # of the chance to call any difference of a kind that is none one that helps or hurts
 
 Conclusion = Literal["helps", "hurts", "cannot tell"]
+How = Literal["mixed", "generated", "distilled"]  # added to the real images, alone, alone with soft labels
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Comparison:
     """What is compared with what: `candidate` with the best of `baselines` (values of `trained_on`)."""
 
     synthetic: str
-    kind: Literal["generated", "mixed"]
+    kind: How
     candidate: str
     baselines: Sequence[str]
 
@@ -43,7 +44,7 @@ class VerdictItem:
     """
 
     synthetic: str
-    kind: Literal["generated", "mixed"]
+    kind: How
     accuracy: float
     baseline: str
     baseline_accuracy: float
@@ -94,7 +95,7 @@ def verdict(
         counts = " and ".join(f"{count} {split}" for split, count in twins.items() if count) or "some"
         notes.insert(0, f"on a leaky split ({counts} images have a twin in another split)")
     # The question is whether images help beside real ones: mixes come first.
-    ordered = sorted(items, key=lambda item: item.kind != "mixed")
+    ordered = sorted(items, key=lambda item: get_args(How).index(item.kind))
     sentence = "; ".join([*(item.sentence for item in ordered), *notes]) + "."
     return {"sentence": sentence[:1].upper() + sentence[1:], "items": [asdict(item) for item in items]}
 
@@ -170,18 +171,20 @@ def conclude(difference: Difference) -> Conclusion:
 def _sentence(item: VerdictItem) -> str:
     """One clause without a full stop, e.g. for joining with others."""
     name = f"{item.synthetic} (which know test images)" if item.leakage == "touches" else item.synthetic
+    alone = {
+        "helps": "is better than training on real images",
+        "hurts": "is worse than training on real images",
+        "cannot tell": "cannot be told from training on real images",
+    }
     subject, claims = {
         "mixed": (
             f"adding the synthetic images {name} to the real ones",
             {"helps": "helps", "hurts": "hurts", "cannot tell": "makes no difference that this test can tell"},
         ),
-        "generated": (
-            f"training on {name} alone",
-            {
-                "helps": "is better than training on real images",
-                "hurts": "is worse than training on real images",
-                "cannot tell": "cannot be told from training on real images",
-            },
+        "generated": (f"training on {name} alone", alone),
+        "distilled": (
+            f"training on {name} with labels that a classifier of the real images gives (distillation)",
+            alone,
         ),
     }[item.kind]
     seeds = f"{item.num_seeds} seeds" if item.num_seeds > 1 else "1 seed, whose own variation is not in the interval"

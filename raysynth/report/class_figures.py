@@ -179,7 +179,7 @@ def draw_label_counts(counts: pd.DataFrame, classes: Sequence[str], names: Names
         for axes in panels:  # those left over
             axes.set_visible(False)
         present = [kind for kind in COLOURS if kind in {kinds[name] for name in names}]
-        words = {"real": "real", "synthetic": "generated", "mixed": "mixed"}
+        words = {"real": "real", "synthetic": "generated", "mixed": "mixed", "distilled": "generated, softly labelled"}
         marks = [Patch(color=EDGE, label="real labels of the test images")]
         marks += [Patch(color=COLOURS[kind], label=f"predicted, trained on {words[kind]} images") for kind in present]
         figure.legend(handles=marks, loc="outside upper right", ncols=len(marks))

@@ -12,7 +12,7 @@ import pandas as pd
 from raysynth.errors import UserError
 from raysynth.report.style import marked
 
-FORMAT = 1
+FORMAT = 2
 SCORES = (
     "accuracy",
     "recall_micro",
@@ -30,9 +30,21 @@ TABLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         (
             *("steps", "n", "num_seeds", "accuracy_low", "accuracy_high"),
             *(f"{score}_{statistic}" for score in SCORES for statistic in ("mean", "std")),
+            *(f"{score}_{end}" for score in SCORES if "macro" in score for end in ("low", "high")),
         ),
     ),
-    "class_scores": (("trained_on", "split", "class"), ("seed", "n", "recall", "precision", "f1")),
+    "floors": (("rule", "looks_at"), ("accuracy", "accuracy_low", "accuracy_high", "num_test")),
+    "curves": (
+        ("curve", "arm"),
+        (
+            *("num_real", "num_synthetic", "real_share", "ratio", "num_seeds", "accuracy", "accuracy_std"),
+            *("accuracy_low", "accuracy_high", "difference", "low", "high", "p_value", "p_corrected"),
+        ),
+    ),
+    "class_scores": (
+        ("trained_on", "split", "class"),
+        ("seed", "n", "recall", "recall_low", "recall_high", "precision", "f1"),
+    ),
     "confusion": (("trained_on", "split", "label", "predicted"), ("seed", "count")),
     "label_counts": (("trained_on", "split", "class"), ("seed", "real", "predicted")),
     "ks": (("synthetic", "pixels", "class", "channel"), ("n", "statistic", "wasserstein", "p_value")),
@@ -44,6 +56,7 @@ TABLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "spectrum_summary": (("synthetic", "class"), ("n", "log10_error", "log10_error_high", "log10_bias_high")),
     "histograms": (("source", "class", "channel"), ("intensity", "count")),
 }
+OPTIONAL = ("curves",)  # tables that an evaluation has only where they were asked for
 
 
 @dataclass(frozen=True)
@@ -79,12 +92,12 @@ class Evaluation:
 
     @property
     def kinds(self) -> dict[str, str]:
-        """`real`, `synthetic` or `mixed` for every training set."""
+        """`real`, `synthetic`, `mixed` or `distilled` for every training set."""
         known = {str(t.get("trained_on")): str(t.get("kind")) for t in self.content.get("trainings") or []}
-        prefixes = {"generated:": "synthetic", "mixed:": "mixed"}
+        prefixes = {"generated:": "synthetic", "mixed:": "mixed", "distilled:": "distilled"}
         return {
             name: known[name]
-            if known.get(name) in ("real", "synthetic", "mixed")
+            if known.get(name) in ("real", "synthetic", "mixed", "distilled")
             else prefixes.get(name.split(" ")[0], "real")
             for name in self.trained_on
         }
@@ -175,7 +188,8 @@ def _read_table(file: Path, names: tuple[str, ...], numbers: tuple[str, ...], no
         if missing := [column for column in columns if column not in table]:
             notes.append(f"{file.name} has no column {', '.join(missing)}.")
     except FileNotFoundError:
-        notes.append(f"{file.name} is missing from the evaluation: what rests on it is not shown.")
+        if file.stem not in OPTIONAL:
+            notes.append(f"{file.name} is missing from the evaluation: what rests on it is not shown.")
         table = pd.DataFrame()
     except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
         notes.append(f"{file.name} cannot be read ({error}): what rests on it is not shown.")

@@ -24,7 +24,7 @@ from raysynth.report.style import (
 from raysynth.report.svg import hover_row
 from raysynth.report.tables import format_percent, format_points
 
-Kinds = Mapping[str, str]  # training set -> real, synthetic or mixed
+Kinds = Mapping[str, str]  # training set -> real, synthetic, mixed or distilled
 Names = Mapping[str, str]  # training set or synthetic set -> what it is called in a figure, marks included
 PERCENT = FuncFormatter(lambda value, _: f"{100 * value:g} %")
 POINTS = FuncFormatter(lambda value, _: f"{value:+g}".replace("-", "−") if value else "0")
@@ -35,7 +35,11 @@ def draw_verdict(items: Sequence[Mapping[str, Any]], names: Names) -> Figure:
 
     One panel for sets that are added to the real images and one for sets that replace them: their scales differ.
     """
-    titles = {"mixed": "Added to the real images", "synthetic": "In place of the real images"}
+    titles = {
+        "mixed": "Added to the real images",
+        "synthetic": "In place of the real images",
+        "distilled": "In their place, distilled",
+    }
     kinds = [kind for kind in titles if any(_kind(item) == kind for item in items)]
     places = {name: row for row, name in enumerate(names)}
     with house_style():
@@ -81,7 +85,7 @@ def _describe_comparison(item: Mapping[str, Any], names: Names) -> str:
 
 
 def _kind(item: Mapping[str, Any]) -> str:
-    return "mixed" if item.get("kind") == "mixed" else "synthetic"
+    return {"mixed": "mixed", "distilled": "distilled"}.get(str(item.get("kind")), "synthetic")
 
 
 def draw_accuracy(summary: pd.DataFrame, scores: pd.DataFrame, names: Names, kinds: Kinds) -> Figure:

@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
 from raysynth.report import (
+    curve_sections,
     fidelity_sections,
     image_sections,
     origin_sections,
@@ -34,6 +35,7 @@ _FOLDER = Path(__file__).parent
 SECTIONS: tuple[Callable[[Evaluation, Notes], Section | None], ...] = (
     score_sections.score_section,
     score_sections.class_section,
+    curve_sections.curve_section,
     image_sections.images,
     fidelity_sections.fidelity_section,
     image_sections.intensities,

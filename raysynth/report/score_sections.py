@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from math import isfinite
+from math import isfinite, nan
 
+from raysynth.intervals import wilson_interval
 from raysynth.report import class_figures, figures
 from raysynth.report.evaluation_files import SCORES, Evaluation
 from raysynth.report.section import Notes, Section
@@ -27,7 +28,8 @@ SCORES_CAPTION = (
     "Own training: the images that the classifier was trained on. Mean ± standard deviation over seeds: {basis}. Each "
     "image has one label, so the micro scores equal the accuracy. A mix sees more images than the real set: the "
     "real-only classifier was therefore also trained for as many steps as the mix, and a mix has to beat the better of "
-    "the two."
+    "the two. Intervals of accuracy are Wilson's, of macro scores a bootstrap over groups of images and seeds. Floors "
+    "are rules that know nothing of anatomy, as the audit of the real images found them."
 )
 
 
@@ -106,7 +108,9 @@ def score_table(evaluation: Evaluation, name: str, splits: tuple[str, ...]) -> T
                 Cell(
                     values[f"{score}_mean"],
                     spread="" if spread is None else f"± {format_score(spread)}",
-                    note=f"{format_score(low)} to {format_score(high)}" if score == "accuracy" else "",
+                    note=f"{format_score(values[f'{score}_low'])} to {format_score(values[f'{score}_high'])}"
+                    if f"{score}_low" in summary
+                    else "",
                 )
                 for score, spread in zip(SCORES, spreads, strict=True)
             ]
@@ -120,6 +124,8 @@ def score_table(evaluation: Evaluation, name: str, splits: tuple[str, ...]) -> T
                     strong=split == "test",
                 )
             )
+    if "test" in splits:
+        rows += _floor_rows(evaluation)
     columns = [words("trained on"), words("scored on"), counts("images"), counts("steps")]
     columns.append(scores("accuracy", note="95 % interval"))
     for score in SCORES[1:]:
@@ -137,6 +143,21 @@ def score_table(evaluation: Evaluation, name: str, splits: tuple[str, ...]) -> T
     )
 
 
+def _floor_rows(evaluation: Evaluation) -> list[Row]:
+    """What rules reach on the test split that know nothing of anatomy, in the columns of `score_table`."""
+    rows = []
+    for floor in evaluation.tables["floors"].to_dict("records"):
+        low, high = floor["accuracy_low"], floor["accuracy_high"]
+        accuracy = Cell(floor["accuracy"], note=f"{format_score(low)} to {format_score(high)}")
+        name = Cell(f"floor: {floor['rule']}", note=f"looks at {floor['looks_at']}")
+        split = Cell(SPLIT_NAMES["test"], mark=evaluation.mark("real"))
+        empty = [None] * (len(SCORES) - 1)
+        rows.append(
+            Row([name, split, floor["num_test"], None, accuracy, *empty, low, high, None, *([None] * len(SCORES))])
+        )
+    return rows
+
+
 def _words_of(score: str) -> str:
     return score.replace("_", " ").replace("f1", "F1")
 
@@ -146,7 +167,7 @@ def comparison_table(evaluation: Evaluation) -> Table:
     rows = []
     for item in (evaluation.content.get("verdict") or {}).get("items") or []:
         name = str(item.get("synthetic"))
-        kind = "mixed" if item.get("kind") == "mixed" else "synthetic"
+        kind = {"mixed": "mixed", "distilled": "distilled"}.get(str(item.get("kind")), "synthetic")
         low, high = item.get("low"), item.get("high")
         difference = Cell(item.get("difference"), note=f"{format_points(low)} to {format_points(high)}")
         rows.append(
@@ -154,7 +175,7 @@ def comparison_table(evaluation: Evaluation) -> Table:
                 [
                     *(Cell(name, mark=evaluation.mark(name), kind=kind), item.get("kind"), item.get("accuracy")),
                     *(item.get("baseline"), item.get("baseline_accuracy"), difference, low, high),
-                    *(item.get("smallest_detectable"), item.get("conclusion")),
+                    *(item.get("p_corrected"), item.get("smallest_detectable"), item.get("conclusion")),
                 ]
             )
         )
@@ -162,14 +183,16 @@ def comparison_table(evaluation: Evaluation) -> Table:
         *(words("synthetic set"), words("how"), percents("accuracy, %")),
         *(words("against"), percents("accuracy of it, %"), points("difference, points", note="95 % interval")),
         *(points("low", hidden=True), points("high", hidden=True)),
-        *(percents("detectable, points"), words("conclusion")),
+        *(scores("p", note="corrected"), percents("detectable, points"), words("conclusion")),
     ]
     return Table(
         name="comparisons",
         title="Comparisons behind the verdict",
         columns=columns,
         rows=rows,
-        caption="Differences in percentage points of test accuracy. Detectable: a true difference below it would "
+        caption="Differences in percentage points of test accuracy, each with its own interval (paired bootstrap over "
+        "groups of test images and seeds). p: chance of such a difference where there is none, corrected for the "
+        "number of synthetic sets (Holm); the conclusion rests on it. Detectable: a true difference below it would "
         f"mostly go unseen with this many test images. {basis(evaluation)}.",
     )
 
@@ -181,9 +204,17 @@ def class_table(evaluation: Evaluation) -> Table:
     rows = []
     for (name, class_name), group in table.groupby(["trained_on", "class"], sort=False):
         cell = Cell(name, mark=evaluation.mark(str(name)), kind=evaluation.kinds.get(str(name), ""))
-        rows.append(Row([cell, class_name, *(float(group[score].mean()) for score in names)]))
-    columns = [words("trained on"), words("class"), counts("test images")]
-    columns += [scores(title) for title in ("recall", "precision", "F1")]
+        n, recall, precision, f1 = (float(group[score].mean()) for score in names)
+        low, high = wilson_interval(min(recall, 1.0), int(n)) if isfinite(recall) else (nan, nan)
+        noted = Cell(recall, note=f"{format_score(low)} to {format_score(high)}")
+        rows.append(Row([cell, class_name, n, noted, precision, f1, low, high]))
+    columns = [words("trained on"), words("class"), counts("test images"), scores("recall", note="95 % interval")]
+    columns += [
+        scores("precision"),
+        scores("F1"),
+        scores("recall low", hidden=True),
+        scores("recall high", hidden=True),
+    ]
     return Table("class_scores", "Scores by class", columns, rows)
 
 

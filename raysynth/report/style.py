@@ -23,9 +23,9 @@ from PIL import Image
 from raysynth.report.svg import to_svg
 
 # Blue, vermilion and green of Okabe and Ito's palette: told apart with any common colour blindness.
-REAL, GENERATED, MIXED = "#0072B2", "#D55E00", "#009E73"
-COLOURS = {"real": REAL, "synthetic": GENERATED, "mixed": MIXED}
-LIGHT = {"real": "#8fbfdc", "synthetic": "#efb48c", "mixed": "#86cdb8"}
+REAL, GENERATED, MIXED, DISTILLED = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+COLOURS = {"real": REAL, "synthetic": GENERATED, "mixed": MIXED, "distilled": DISTILLED}
+LIGHT = {"real": "#8fbfdc", "synthetic": "#efb48c", "mixed": "#86cdb8", "distilled": "#e6bcd3"}
 INK, MUTED, RULE, EDGE = "#1c2128", "#5d6772", "#dfe3e8", "#b8bfc8"
 SHADE = "#0a4a78"  # of cells, by its opacity
 # For lines that are many of one kind, the trials of a sweep: the rest of that palette, then the same again dashed.

@@ -89,7 +89,7 @@ def points(title: str, **rest: Any) -> Column:
 class Cell:
     """A value and what stands beside it: `spread` on its line, `note` below it, small; `mark` as a label to be heeded.
 
-    `kind` (real, synthetic or mixed) puts the dot of that colour before it.
+    `kind` (real, synthetic, mixed or distilled) puts the dot of that colour before it.
     """
 
     value: Any

@@ -60,10 +60,8 @@ def test_what_is_known_is_not_trained_again(make_job, monkeypatch):
     said.clear()
     second = train_all(trainings, jobs, with_ray=False, say=said.append)
     assert [result["known"] for result in second] == [True, True, True, False]
-    assert said[:2] == [
-        "3 of 4 classifiers are known from an earlier evaluation",
-        f"training 1 classifiers, {trainings[3].steps} steps in all",
-    ]
+    assert said[0] == "3 of 4 classifiers are known from an earlier evaluation"
+    assert said[1].startswith(f"training 1 classifiers, {trainings[3].steps} steps in all: about ")
     for before, after in zip(first, second, strict=False):
         assert before["validation_accuracy"] == after["validation_accuracy"]
 

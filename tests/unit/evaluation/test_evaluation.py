@@ -302,3 +302,26 @@ def test_floors_stand_below_the_scores(real, make_dataset, tmp_path, capsys):
     (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("floor: ")]
     assert line.split()[:3] == ["floor:", "mean", "intensity"]
     assert "0.438" in line
+
+
+def test_distillation_is_reported_apart(make_dataset, tmp_path):
+    """The teacher says nothing of the labels that the images were generated for: those are shuffled here."""
+    real = make_dataset("hospital", classes=("a", "b"), num_train=40, num_validation=8, num_test=12)
+    made = make_dataset("made", classes=("a", "b"), num_train=40, kind="synthetic", seed=1, provenance=provenance(real))
+    said: list[str] = []
+    folder = evaluate(
+        real, [made.path], seeds=2, epochs=2, out=tmp_path / "out", workers=0, soft_labels=True, say=said.append
+    )
+    trained = [line.split("'")[1] for line in said if line.startswith("classifier ")]
+    assert trained.index("distilled: made") > max(place for place, name in enumerate(trained) if name == "real")
+    content = json.loads((folder / "evaluation.json").read_text())
+    kinds = {item["kind"]: item["sentence"] for item in content["verdict"]["items"]}
+    assert set(kinds) == {"generated", "mixed", "distilled"}
+    assert "(distillation)" in kinds["distilled"]
+    training = next(t for t in content["trainings"] if t["kind"] == "distilled")
+    assert training["real_exposures"] == 0
+    summary = pd.read_csv(folder / "scores_summary.csv")
+    assert {"distilled: made", "generated: made"} < set(summary["trained_on"])
+    # Another teacher is another classifier.
+    evaluate(real, [made.path], seeds=1, epochs=6, out=tmp_path / "out", workers=0, soft_labels=True)
+    assert len(list((tmp_path / "out" / "classifiers").iterdir())) == 2 * 4 + 4

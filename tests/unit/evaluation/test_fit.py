@@ -5,6 +5,7 @@ import torch
 from raysynth.evaluation.fit import (
     SCORING_BATCH_SIZE,
     FixedSteps,
+    SoftLabels,
     fit_classifier,
     limited_threads,
     load_network,
@@ -75,3 +76,28 @@ def test_another_format_is_refused(tmp_path):
     torch.save({"format": 99}, tmp_path / "weights.pt")
     with pytest.raises(ValueError, match="format 99"):
         load_network(tmp_path / "weights.pt")
+
+
+def test_soft_labels_are_drawn_anew_by_their_probabilities():
+    probabilities = np.tile([[0.75, 0.25, 0.0]], (400, 1)).astype(np.float32)
+    images = np.zeros((400, 1, 4, 4), np.uint8)
+
+    def draw() -> list[torch.Tensor]:
+        batches = SoftLabels(images, probabilities, total_steps=20, batch_size=100, context=Context(seed=1))
+        return [torch.cat([labels for _, labels in batches.epoch(epoch)]) for epoch in (1, 2, 3, 4, 5)]
+
+    epochs = draw()
+    shares = torch.cat(epochs).bincount(minlength=3) / 2000
+    assert shares.tolist() == pytest.approx([0.75, 0.25, 0], abs=0.04)
+    assert not torch.equal(epochs[0], epochs[1])
+    assert all(torch.equal(a, b) for a, b in zip(epochs, draw(), strict=True))
+
+
+def test_soft_labels_teach_what_hard_ones_do(make_dataset):
+    images, labels = make_dataset("set").pixels()
+    certain = np.eye(2, dtype=np.float32)[labels]
+    with limited_threads(1):
+        hard, soft = (
+            fit_classifier(images, given, config=CONFIG, num_classes=2).model.network for given in (labels, certain)
+        )
+    assert all(torch.equal(x, y) for x, y in zip(hard.state_dict().values(), soft.state_dict().values(), strict=True))

@@ -37,7 +37,7 @@ def test_equal_mixes_share_a_baseline_and_a_tiny_one_needs_none():
     names = [training.trained_on for training in plan if training.kind == "real"]
     assert names == ["real", "real, 22 steps"]
     tiny = next(training for training in plan if training.trained_on == "generated: c")
-    assert (tiny.batch_size, tiny.steps) == (5, 2)
+    assert (tiny.batch_size, tiny.steps) == (5, 4)
 
 
 def test_names_that_are_alike_are_numbered():

@@ -22,6 +22,8 @@ SCORES = [
     *(f"{score}_{kind}" for score in ("recall", "precision", "f1") for kind in ("micro", "macro")),
 ]
 
+ENDS = ("low", "high")
+
 
 @dataclass
 class Study:
@@ -145,7 +147,9 @@ def score(labels: np.ndarray, predicted: np.ndarray, num_classes: int) -> tuple[
         "accuracy_low": (middle - half) / (1 + 3.84 / n),
         "accuracy_high": (middle + half) / (1 + 3.84 / n),
     }
-    return values, pd.DataFrame({"n": counts.sum(1), "recall": recall, "precision": precision, "f1": f1})
+    values |= {f"{name}_macro_{end}": values[f"{name}_macro"] for name in ("recall", "precision", "f1") for end in ENDS}
+    ends = {f"recall_{end}": recall for end in ENDS}
+    return values, pd.DataFrame({"n": counts.sum(1), "recall": recall, **ends, "precision": precision, "f1": f1})
 
 
 def make_tables(
@@ -173,7 +177,10 @@ def make_tables(
                     confusion.append({**key, "label": name, "predicted": other_name, "count": count})
     table = pd.DataFrame(scores)
     groups = table.groupby(["trained_on", "split"], sort=False)
-    summary = groups[["steps", "n", "accuracy_low", "accuracy_high"]].mean().assign(num_seeds=groups.size())
+    intervals = [
+        f"{name}_{end}" for name in ("accuracy", *(each for each in SCORES if "macro" in each)) for end in ENDS
+    ]
+    summary = groups[["steps", "n", *intervals]].mean().assign(num_seeds=groups.size())
     for name in SCORES:
         summary[f"{name}_mean"], summary[f"{name}_std"] = groups[name].mean(), groups[name].std()
     table.to_csv(folder / "scores.csv", index=False)
@@ -181,6 +188,9 @@ def make_tables(
     for name, rows in (("class_scores", class_scores), ("confusion", confusion), ("label_counts", label_counts)):
         pd.DataFrame(rows).to_csv(folder / f"{name}.csv", index=False)
     make_distributions(folder, real, sets)
+    floors = {"rule": ["width x height", "mean intensity"], "looks_at": ["original size", "stored pixels"]}
+    floors |= {"accuracy": [0.455, 0.55], "accuracy_low": [0.4, 0.5], "accuracy_high": [0.5, 0.6], "num_test": 20}
+    pd.DataFrame(floors).to_csv(folder / "floors.csv", index=False)
 
 
 def make_distributions(folder: Path, real: Dataset, sets: list[Dataset]) -> None:
@@ -313,6 +323,9 @@ def make_study(
                     "difference": difference,
                     "low": low,
                     "high": high,
+                    "p_value": 0.02,
+                    "p_corrected": 0.04,
+                    "num_comparisons": len(sets),
                     "conclusion": conclusion,
                     "smallest_detectable": 0.031,
                     "num_seeds": len(seeds),
@@ -325,7 +338,7 @@ def make_study(
     sentence = "; ".join(clauses or ["no synthetic set was evaluated"]) + "."
     sentence = sentence[0].upper() + sentence[1:]
     content = {
-        "format": 1,
+        "format": 2,
         "created": "2026-01-02T09:00:00",
         "real": {
             "path": str(real.path),
@@ -373,3 +386,25 @@ def study(tmp_path: Path) -> Study:
 def new_study(tmp_path: Path) -> Callable[..., Study]:
     """`make_study` in a fresh folder, with options."""
     return partial(make_study, tmp_path)
+
+
+@pytest.fixture
+def with_curves(study: Study) -> Study:
+    """`curves.csv`: synthetic images help beside few real ones."""
+    rows = []
+    for num_real in (5, 10, 25, 50, 100):
+        for arm, gain in (("real, not augmented", -0.02), ("real", 0.0), ("real and synthetic", 1 / num_real)):
+            row = {"curve": "number of real images", "arm": arm, "num_real": num_real, "real_share": num_real / 100}
+            rows.append({**row, "num_synthetic": 100 * (gain > 0), "difference": gain or ""})
+    for ratio in (0, 0.25, 1):
+        arm = "real and synthetic" if ratio else "real"
+        row = {"curve": "ratio", "arm": arm, "num_real": 100, "num_synthetic": 100 * ratio, "ratio": ratio}
+        rows.append({**row, "difference": 0.001 if ratio else ""})
+    table = pd.DataFrame(rows).assign(num_seeds=2, accuracy_std=0.01)
+    table["difference"] = pd.to_numeric(table["difference"])
+    table["accuracy"] = 0.7 + 0.0005 * table["num_real"] + table["difference"].fillna(0)
+    table["accuracy_low"], table["accuracy_high"] = table["accuracy"] - 0.03, table["accuracy"] + 0.03
+    table["low"], table["high"] = table["difference"] - 0.03, table["difference"] + 0.03
+    table["p_value"] = table["p_corrected"] = (table["low"] < 0) * 0.4 + 0.01
+    table.to_csv(study.evaluation / "curves.csv", index=False)
+    return study

@@ -368,8 +368,8 @@ def test_mistakes(study: Any, tmp_path: Path) -> None:
     blocked = study.evaluation / "scores.csv" / "report.html"
     assert "cannot be written to" in message(study.evaluation, blocked)
     study.change(lambda content: content.update(format=99))
-    assert "evaluation format 99, this version reads 1" in message(study.evaluation)
-    (study.evaluation / "evaluation.json").write_text('{"format": 1,')
+    assert "evaluation format 99, this version reads 2" in message(study.evaluation)
+    (study.evaluation / "evaluation.json").write_text('{"format": 2,')
     assert "evaluation.json cannot be read" in message(study.evaluation)
 
 
