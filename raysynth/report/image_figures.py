@@ -26,6 +26,7 @@ from raysynth.report.style import (
 from raysynth.report.svg import hover_column, hover_row
 
 MAX_PANELS = 24
+_MAX_TOLD = 8  # panels of one figure that tell their values: each has 64, which take time to draw
 GAP = 2  # pixels between the images of a strip
 
 
@@ -63,7 +64,7 @@ def draw_intensities(
         for row, channel in enumerate(channels):
             real, made = (shares(histograms, source, "all", channel) for source in ("real", synthetic))
             left, right = figure.add_subplot(rows, 2, 2 * row + 1), figure.add_subplot(rows, 2, 2 * row + 2)
-            _draw_histogram(left, real, made, zero_note=True)
+            _draw_histogram(left, real, made, zero_note=True, tell=True)
             left.set_title(plain(f"{channel}: histogram"))
             left.set_ylabel("% of pixels")
             statistic = ks[(ks["synthetic"] == synthetic) & (ks["class"] == "all") & (ks["channel"] == channel)]
@@ -81,7 +82,7 @@ def draw_distances(ks: pd.DataFrame, labels: Mapping[str, str]) -> Figure:
     titles = {"all": "All pixels", "foreground": "Without background"}
     views = [pixels for pixels in titles if (ks["pixels"] == pixels).any()]
     names = [name for name in labels if (ks["synthetic"] == name).any()]
-    worst = ks.groupby(["pixels", "synthetic", "class"], sort=False)["statistic"].max()
+    worst = ks.groupby(["pixels", "synthetic", "class"])["statistic"].max()
     with house_style():
         figure = new_figure(0.95 + 0.36 * len(names), gap=0.08)
         panels = figure.subplots(1, len(views), sharex=True, sharey=True, squeeze=False)[0]
@@ -118,7 +119,7 @@ def draw_class_intensities(
         for place, (name, channel) in enumerate(panels):
             axes = figure.add_subplot(rows, columns, place + 1)
             real, made = (shares(histograms, source, name, channel) for source in ("real", synthetic))
-            _draw_histogram(axes, real, made, zero_note=False)
+            _draw_histogram(axes, real, made, zero_note=False, tell=len(panels) <= _MAX_TOLD)
             axes.set_title(plain(name if len(channels) == 1 else f"{name}, {channel}", 28))
             if place % columns == 0:
                 axes.set_ylabel("% of pixels")
@@ -138,14 +139,14 @@ def shares(histograms: pd.DataFrame, source: str, class_name: str, channel: str)
     return counts / counts.sum() if counts.sum() else counts
 
 
-def _draw_histogram(axes: Axes, real: np.ndarray, made: np.ndarray, *, zero_note: bool) -> None:
+def _draw_histogram(axes: Axes, real: np.ndarray, made: np.ndarray, *, zero_note: bool, tell: bool) -> None:
     # Four intensities a step: single ones are jagged where resizing or a network leaves gaps.
     real, made = (100 * part.reshape(64, 4).sum(axis=1) for part in (real, made))
     edges = np.arange(0, 257, 4)
     axes.stairs(real, edges, fill=True, color=REAL, alpha=0.28)
     axes.stairs(real, edges, color=REAL, linewidth=1.1)
     axes.stairs(made, edges, color=GENERATED, linewidth=1.5)
-    for left, real_share, made_share in zip(edges[:-1], real, made, strict=True):
+    for left, real_share, made_share in zip(edges[:-1], real, made, strict=True) if tell else ():
         told = f"intensity {left} to {left + 3}\nreal {real_share:.2f} %\nsynthetic {made_share:.2f} %"
         hover_column(axes, left, left + 4, told)
     # A black background holds so many pixels that the rest would lie flat: its bar leaves the picture.

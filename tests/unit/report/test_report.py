@@ -465,7 +465,7 @@ def test_figures_of_one_name_from_several_runs_stand_beside_each_other(
 
 
 def test_four_sets_of_colour_images_stay_under_8_mb(new_study: Callable[..., Any], tmp_path: Path) -> None:
-    study = new_study(num_synthetic=4, channels=3, size=64, per_class=15)
+    study = new_study(num_synthetic=4, channels=3, size=64, per_class=10, seeds=(0,))
     out = report(study.evaluation, tmp_path / "out" / "report.html", say=lambda line: None)
     page = Page(out.read_text(encoding="utf-8"))
     assert len(page.charts) == 5 + 1 + 4 * 2 + 1  # of scores, of the sets, of each set's intensities, of the search
