@@ -323,7 +323,7 @@ def test_many_classes_with_long_names(new_study: Callable[..., Any], tmp_path: P
     classes = [f"class {i} " + "of a very long-winded nomenclature " * 3 for i in range(14)]
     page = make_page(new_study(classes=classes, per_class=5, seeds=(0,), num_synthetic=1).evaluation, tmp_path)
     assert classes[13].strip() in page.text
-    assert len(page.charts) == 9
+    assert len(page.charts) == 12
 
 
 @pytest.mark.usefixtures("quick_charts")
