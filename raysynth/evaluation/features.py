@@ -7,7 +7,7 @@ these images. What both call close is close for two reasons.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -93,13 +93,13 @@ def extract_features(
         rows = np.flatnonzero((table["split"].to_numpy() == split) & (own >= 0))
         if len(rows) > MAX_IMAGES:
             rows = np.sort(np.random.default_rng(0).choice(rows, MAX_IMAGES, replace=False))
-        chosen.append((dataset, rows))
+        chosen.append((replace(dataset, path=dataset.path.resolve()), rows))  # actors work in another folder
         labels.append(own[rows])
         groups.append(table["group"].to_numpy()[rows] if dataset.kind == "real" else rows)
     tasks = [
         {"set": index, "start": start} for index, (_, rows) in enumerate(chosen) for start in range(0, len(rows), _ROWS)
     ]
-    arguments = (chosen, str(scoring_network))
+    arguments = (chosen, str(scoring_network.resolve()))
     batches = list(_extract_with_ray(tasks, arguments) if with_ray else _extract_here(tasks, arguments))
     table = {name: np.concatenate([batch[name] for batch in batches]) for name in ("set", "row", *SPACES)}
     found = []

@@ -80,9 +80,8 @@ def _compare_spectra(
     for name, found in against.items():
         spectra = class_spectra(found.power, found.num_images, real.classes)
         tables.append(spectrum_table(name, "validation" if name == REAL else "train", spectra, frequencies))
-        counts = {ALL_CLASSES: int(found.num_images.sum())} | dict(
-            zip(real.classes, map(int, found.num_images), strict=True)
-        )
+        counts = dict(zip(real.classes, map(int, found.num_images), strict=True))
+        counts |= {ALL_CLASSES: int(found.num_images.sum())}
         rows += [
             {"synthetic": name, "class": class_name, "n": counts[class_name]}
             | spectrum_distance(of_train[class_name], power, frequencies)

@@ -82,7 +82,7 @@ def draw_distances(ks: pd.DataFrame, labels: Mapping[str, str]) -> Figure:
     titles = {"all": "All pixels", "foreground": "Without background"}
     views = [pixels for pixels in titles if (ks["pixels"] == pixels).any()]
     names = [name for name in labels if (ks["synthetic"] == name).any()]
-    worst = ks.groupby(["pixels", "synthetic", "class"], sort=False)["statistic"].max()
+    worst = ks.groupby(["pixels", "synthetic", "class"])["statistic"].max()
     with house_style():
         figure = new_figure(0.95 + 0.36 * len(names), gap=0.08)
         panels = figure.subplots(1, len(views), sharex=True, sharey=True, squeeze=False)[0]

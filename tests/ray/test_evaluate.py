@@ -34,8 +34,9 @@ def make_set(path: Path, *, splits: dict[str, int], seed: int, classes: tuple[st
     )
 
 
-def test_ray_gives_what_one_process_gives(tmp_path):
-    real = make_set(tmp_path / "real", splits={"train": 64, "validation": 20, "test": 30}, seed=0)
+def test_ray_gives_what_one_process_gives(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # paths may be relative: Ray's processes work elsewhere
+    real = make_set(Path("real"), splits={"train": 64, "validation": 20, "test": 30}, seed=0)
     made = make_set(tmp_path / "made", splits={"train": 64}, seed=1, classes=("b", "a"))
     parts = [(made, "train"), (real, "train")]
     through_ray, in_process = (measure_pixels(parts, real.classes, level=60, with_ray=ray) for ray in (True, False))

@@ -100,8 +100,8 @@ def test_everything_is_there(study: Any, tmp_path: Path) -> None:
         assert title in page.text
     assert "20 real test images, 3 trainings each (seeds 0, 1, 2)" in page.text
     assert "Not shown" not in page.text
-    # verdict, accuracy, classes, confusion, counts, distribution, 2 x 2 intensities, copies, search
-    assert len(page.charts) == 12
+    # verdict, accuracy, classes, confusion, counts, distribution, KS, 2 x 2 intensities, 2 spectra, copies, search
+    assert len(page.charts) == 15
     # strips, the trials' grid, and of 2 sets the 10 most suspicious images, each with its two neighbours
     assert sum(source.startswith("data:image/png") for source in page.sources) == 3 * 4 + 1 + 2 * 10 * 3
     charts = page.chart_text
@@ -182,7 +182,7 @@ def test_all_that_rests_on_a_set_that_knows_test_images_is_marked(study: Any, tm
         if "gan_small" in words:
             assert f"gan_small\n[{mark}]" in words
             assert f"gan_large\n[{mark}]" not in words
-    assert sum(f"[{mark}]" in "\n".join(chart.itertext()) for chart in page.charts) == 8
+    assert sum(f"[{mark}]" in "\n".join(chart.itertext()) for chart in page.charts) == 11
 
 
 def test_a_leaky_split_marks_every_figure(study: Any, tmp_path: Path) -> None:
@@ -245,7 +245,7 @@ def test_colour_images(new_study: Callable[..., Any], tmp_path: Path) -> None:
     table["channel"] = table["channel"].map({"red": 0, "green": 1, "blue": 2})
     table.to_csv(study.evaluation / "ks.csv", index=False)
     page = make_page(study.evaluation, tmp_path)
-    assert "red green blue" in page.text
+    assert "red, all pixels red, without background green, all pixels" in page.text
     assert "blue: cumulated" in page.chart_text
 
 
@@ -323,7 +323,7 @@ def test_many_classes_with_long_names(new_study: Callable[..., Any], tmp_path: P
     classes = [f"class {i} " + "of a very long-winded nomenclature " * 3 for i in range(14)]
     page = make_page(new_study(classes=classes, per_class=5, seeds=(0,), num_synthetic=1).evaluation, tmp_path)
     assert classes[13].strip() in page.text
-    assert len(page.charts) == 9
+    assert len(page.charts) == 12
 
 
 @pytest.mark.usefixtures("quick_charts")
@@ -468,6 +468,7 @@ def test_four_sets_of_colour_images_stay_under_8_mb(new_study: Callable[..., Any
     study = new_study(num_synthetic=4, channels=3, size=64, per_class=10, seeds=(0,))
     out = report(study.evaluation, tmp_path / "out" / "report.html", say=lambda line: None)
     page = Page(out.read_text(encoding="utf-8"))
-    assert len(page.charts) == 5 + 1 + 4 * 2 + 1  # of scores, of the sets, of each set's intensities, of the search
+    # Of scores, of the sets, of all sets' and each one's intensities, of their spectra, of the search.
+    assert len(page.charts) == 5 + 1 + 1 + 4 * 2 + 2 + 1
     assert len(page.sources) == 5 * 4 + 1
     assert out.stat().st_size < 8e6

@@ -20,7 +20,9 @@ def test_fidelity_stands_beside_its_floor(study: Any) -> None:
     rows = fidelity_rows(evaluation)
     assert [row["name"] for row in rows if row["first"]] == ["real train", "gan_small", "gan_large"]
     assert [row["class"] for row in rows[:5]] == ["all", *study.classes]
-    assert rows[5]["coverage"] == 0.48
+    assert [row["features"] for row in rows[:10]] == 5 * ["scoring"] + 5 * ["backbone"]
+    assert rows[10]["coverage"] == 0.48
+    assert rows[10]["frechet_ratio"] == 2
     (study.evaluation / "fidelity.csv").unlink()  # of an evaluation by an earlier version
     without = load_evaluation(study.evaluation)
     assert fidelity_rows(without) == []

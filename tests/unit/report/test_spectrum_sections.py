@@ -68,4 +68,4 @@ def test_an_evaluation_by_an_earlier_version_shows_what_it_has(study: Any) -> No
     assert any("spectrum.csv is missing" in note for note in evaluation.notes)
     html = render(evaluation).html
     assert "There are no spectra." in html
-    assert "without background" not in html
+    assert "grey, without background" not in html
