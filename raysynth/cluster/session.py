@@ -120,3 +120,14 @@ def num_cores() -> int:
         if quota != "max":
             cores = min(cores, max(1, int(quota) // int(period)))
     return cores
+
+
+def actor_restarts() -> dict[str, int]:
+    """Ray options of a pool's actors, by how they are started again where a session is running.
+
+    Actors on nodes that may go away are started again (for ever: Ray Data's default). On one machine nothing is gained
+    by that, and Ray prints a warning of it at every start.
+    """
+    import ray
+
+    return {"max_restarts": 0} if len(ray.nodes()) == 1 else {}

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from raysynth.cluster.session import actor_restarts
 from raysynth.data.dataset import Dataset, tensor_column
 from raysynth.data.slices import middle_slices
 from raysynth.evaluation.classes import label_mapping
@@ -115,7 +116,7 @@ def _extract_with_ray(tasks: Sequence[dict[str, int]], arguments: tuple) -> Iter
     import ray
 
     num_actors = min(len(tasks), max(1, int(ray.cluster_resources().get("CPU", 1))))
-    restarts = {"max_restarts": 0} if len(ray.nodes()) == 1 else {}  # as in `predict_all`
+    restarts = actor_restarts()
     extracted = ray.data.from_items(list(tasks), override_num_blocks=len(tasks)).map_batches(
         FeatureExtractor,
         fn_constructor_args=arguments,

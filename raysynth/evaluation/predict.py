@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from raysynth.cluster.session import actor_restarts
 from raysynth.data.dataset import Dataset, tensor_column
 from raysynth.evaluation.chunks import Chunk, list_chunks, read_chunk
 from raysynth.evaluation.classes import label_mapping
@@ -112,9 +113,7 @@ def _score_with_ray(chunks: Sequence[Chunk], arguments: tuple) -> Iterable[dict[
     import ray
 
     num_actors = min(len(chunks), max(1, int(ray.cluster_resources().get("CPU", 1))))
-    # Actors on nodes that may go away are started again (for ever: Ray Data's default). On one machine nothing is
-    # gained by that, and Ray prints a warning of it at every start.
-    restarts = {"max_restarts": 0} if len(ray.nodes()) == 1 else {}
+    restarts = actor_restarts()
     scored = ray.data.from_items(list(chunks), override_num_blocks=len(chunks)).map_batches(
         Scorer,
         fn_constructor_args=arguments,

@@ -46,8 +46,8 @@ def test_ray_gives_what_one_process_gives(tmp_path, monkeypatch):
             assert np.array_equal(value, getattr(wanted, name)), name
 
     said: list[str] = []
-    from_ray = evaluate(real, [made.path], seeds=1, epochs=1, out=tmp_path / "out", say=said.append)
-    from_here = evaluate(real, [made.path], seeds=1, epochs=1, out=tmp_path / "out", workers=0)
+    from_ray = evaluate(real, [made.path], seeds=1, epochs=4, out=tmp_path / "ray", say=said.append)
+    from_here = evaluate(real, [made.path], seeds=1, epochs=4, out=tmp_path / "here", workers=0)
 
     assert sum(line.startswith("classifier ") for line in said) == 4
     assert json.loads((from_ray / "evaluation.json").read_text())["verdict"]["items"]

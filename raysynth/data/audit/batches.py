@@ -10,6 +10,8 @@ import faiss
 import numpy as np
 import torch
 
+from raysynth.cluster.session import actor_restarts
+
 # run(function, batches, shared) yields function(batch, shared), in the order of the batches.
 Run = Callable[[Callable[[Any, dict[str, Any]], Any], Sequence[Any], dict[str, Any]], Iterable[Any]]
 
@@ -46,12 +48,14 @@ def run_with_ray(
     items = [{"number": number} for number in range(len(batches))]
     rows = ray.data.from_items(items, override_num_blocks=max(1, len(batches)))
     num_actors = max(1, min(len(batches), int(ray.cluster_resources().get("CPU", 1))))
+    restarts = actor_restarts()
     done = rows.map_batches(
         _Worker,
         fn_constructor_args=(function, ray.put(list(batches)), handles),
         batch_size=1,
         compute=ray.data.ActorPoolStrategy(size=num_actors),
         num_cpus=1,
+        ray_remote_args_fn=lambda: restarts,
     )
     waiting: dict[int, Any] = {}
     due = 0
