@@ -51,11 +51,12 @@ def test_ray_gives_what_one_process_gives(tmp_path, monkeypatch):
 
     assert sum(line.startswith("classifier ") for line in said) == 4
     assert json.loads((from_ray / "evaluation.json").read_text())["verdict"]["items"]
-    tables = ("ks", "histograms", "spectrum", "spectrum_summary", "copies", "copies_held_out", "copies_summary")
-    for table in (f"{name}.csv" for name in tables):
+    for table in ("ks.csv", "histograms.csv", "spectrum.csv", "spectrum_summary.csv"):
         assert (from_ray / table).read_bytes() == (from_here / table).read_bytes()
-    fidelity = [pd.read_csv(folder / "fidelity.csv") for folder in (from_ray, from_here)]
-    pd.testing.assert_frame_equal(*fidelity, rtol=1e-4, atol=1e-4)
+    # Products of matrices are rounded otherwise where batches are cut otherwise.
+    for table in ("fidelity.csv", "copies.csv", "copies_held_out.csv", "copies_summary.csv"):
+        found, wanted = (pd.read_csv(folder / table) for folder in (from_ray, from_here))
+        pd.testing.assert_frame_equal(found, wanted, rtol=1e-3, atol=1e-4)
     a, b = (pd.read_parquet(folder / "predictions.parquet") for folder in (from_ray, from_here))
     columns = ["image_id", "group", "split", "trained_on", "seed", "label"]
     pd.testing.assert_frame_equal(a[columns], b[columns])
