@@ -79,7 +79,8 @@ def verdict(evaluation: Evaluation) -> dict[str, Any]:
             title="",
             caption="Difference of test accuracy to training on the real images alone, with its 95 % interval. A mix "
             "is held against real images at equal exposures or at equal steps, whichever did better on validation "
-            "images, and helps only if it beats both. An interval that holds zero decides nothing. "
+            "images, and helps only if it beats both. An interval that holds zero decides nothing, "
+            "nor does one whose p, corrected for the number of sets, is 0.05 or more. "
             f"{basis(evaluation)}.",
             alt="Difference of test accuracy and its interval for each synthetic set",
             name="verdict",

@@ -84,7 +84,8 @@ def test_the_demo_makes_a_report(tmp_path, monkeypatch, capsys):
         monkeypatch.setattr(f"raysynth.demo.{name}", value)
     out = tmp_path / "demo"
     assert run(["demo", "--out", str(out)]) == 0, capsys.readouterr().err
-    assert {path.name for path in out.iterdir()} == {"data", "sweeps", "synthetic", "evaluations", "report.html"}
+    kept = {"data", "sweeps", "synthetic", "evaluations", "report.html", "report_files"}
+    assert {path.name for path in out.iterdir()} == kept
     assert "glioma" in (out / "report.html").read_text()
     assert run(["demo", "--out", str(out)]) == 2  # nothing is overwritten
     assert "choose another folder" in capsys.readouterr().err
