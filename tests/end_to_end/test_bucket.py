@@ -41,4 +41,11 @@ def test_data_in_a_bucket_are_trained_on_and_judged_as_on_disk(
     evaluation = evaluate(data, [f"{bucket}/made"], seeds=1, epochs=1, workers=0, out=tmp_path / "evaluations")
     page = report(evaluation, tmp_path / "report.html", say=quiet).read_text()
     assert "images are not shown" not in page
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "evaluations", "made", "report.html", "runs"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "cache",
+        "evaluations",
+        "made",
+        "report.html",
+        "report_files",
+        "runs",
+    ]
