@@ -72,6 +72,8 @@ def verdict(
 ) -> dict[str, Any]:
     """`{"sentence": ..., "items": [...]}` from the predictions; `leakage` has the keys status and num_test.
 
+    Of several synthetic sets the sentence says first what they come to together.
+
     `leakage_of` is that of each synthetic set, where it differs from the real split's own.
     `warnings` are what else the reader of the sentence must know, e.g. that a synthetic set holds test images.
 
@@ -96,7 +98,7 @@ def verdict(
         notes.insert(0, f"on a leaky split ({counts} images have a twin in another split)")
     # The question is whether images help beside real ones: mixes come first.
     ordered = sorted(items, key=lambda item: get_args(How).index(item.kind))
-    sentence = "; ".join([*(item.sentence for item in ordered), *notes]) + "."
+    sentence = "; ".join([*_summary(ordered), *(item.sentence for item in ordered), *notes]) + "."
     return {"sentence": sentence[:1].upper() + sentence[1:], "items": [asdict(item) for item in items]}
 
 
@@ -168,9 +170,35 @@ def conclude(difference: Difference) -> Conclusion:
     return "helps" if difference.mean > 0 else "hurts"
 
 
+def _summary(items: Sequence[VerdictItem]) -> list[str]:
+    """What all comparisons of the first kind come to, in one clause; nothing where there is only one."""
+    same_kind = [item for item in items if item.kind == items[0].kind]
+    if len(same_kind) < 2:
+        return []
+    how = {
+        "mixed": "added to the real images",
+        "generated": "each trained on alone",
+        "distilled": "each trained on alone with labels that a classifier gives",
+    }[items[0].kind]
+    parts = []
+    for conclusion, one, many, none_or_all in (
+        ("helps", "helps", "help", "all help"),
+        ("hurts", "hurts", "hurt", "all hurt"),
+        ("cannot tell", *("cannot be told from real images alone",) * 2, "none can be told from real images alone"),
+    ):
+        names = [_name(item) for item in same_kind if item.conclusion == conclusion]
+        if len(names) == len(same_kind):
+            parts.append(none_or_all)
+        elif names:
+            parts.append(f"{len(names)} {one if len(names) == 1 else many} ({', '.join(names)})")
+    unseen = [item.smallest_detectable for item in same_kind if item.conclusion == "cannot tell"]
+    doubt = f" (differences below about {_points(max(unseen))} points could go unseen)" if unseen else ""
+    return [f"of {len(same_kind)} synthetic sets, {how}, {', '.join(parts)}{doubt}"]
+
+
 def _sentence(item: VerdictItem) -> str:
     """One clause without a full stop, e.g. for joining with others."""
-    name = f"{item.synthetic} (which know test images)" if item.leakage == "touches" else item.synthetic
+    name = _name(item)
     alone = {
         "helps": "is better than training on real images",
         "hurts": "is worse than training on real images",
@@ -200,6 +228,10 @@ def _sentence(item: VerdictItem) -> str:
         f"for training on {item.baseline!r}, difference {_points(item.difference, signed=True)} points "
         f"(95 % interval {interval}; {seeds}, {item.num_test_images} test images{doubt})"
     )
+
+
+def _name(item: VerdictItem) -> str:
+    return f"{item.synthetic} (which know test images)" if item.leakage == "touches" else item.synthetic
 
 
 def _points(fraction: float, *, signed: bool = False) -> str:

@@ -124,3 +124,20 @@ def test_several_sets_are_corrected_for():
     assert beside["p_corrected"] == min(1, 10 * alone["p_value"])
     assert beside["conclusion"] == "cannot tell"
     assert "corrected for 10 sets" in beside["sentence"]
+
+
+def test_several_sets_are_summed_up_first():
+    accuracy = {"real": 0.7, "mixed: a": 0.9, "mixed: b": 0.7, "mixed: c": 0.7, "generated: a": 0.4}
+    comparisons = [Comparison(name, "mixed", f"mixed: {name}", ("real",)) for name in "abc"]
+    alone = Comparison("a", "generated", "generated: a", ("real",))
+
+    def summary(*chosen: Comparison) -> str:
+        return verdict(predictions(accuracy), [alone, *chosen], leakage=CLEAN)["sentence"].partition(";")[0]
+
+    start = (
+        "Of 3 synthetic sets, added to the real images, 1 helps (a), 2 cannot be told from real images alone (b, c) ("
+    )
+    assert summary(*comparisons).startswith(start)
+    none = "Of 2 synthetic sets, added to the real images, none can be told from real images alone (differences below"
+    assert summary(*comparisons[1:]).startswith(none)
+    assert summary(comparisons[0]).startswith("Adding the synthetic images a to the real ones helps")
