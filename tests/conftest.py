@@ -53,11 +53,22 @@ def make_dataset(
     )
 
 
+# Of the local S3 server. Set before any Ray begins, whose processes are asked for them.
+S3_CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "tests",
+    "AWS_SECRET_ACCESS_KEY": "tests",
+    "AWS_REGION": "us-east-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+
+
 @pytest.fixture(scope="session", autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A cache folder of the session's own: what another version left in the user's is not found there."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        for name, value in S3_CREDENTIALS.items():
+            patch.setenv(name, value)
         yield
 
 
@@ -112,28 +123,27 @@ def s3_endpoint() -> Iterator[str]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    environment = {
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-        "AWS_ACCESS_KEY_ID": "tests",
-        "AWS_SECRET_ACCESS_KEY": "tests",
-        "AWS_REGION": "us-east-1",
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in environment.items():
-            patch.setenv(name, value)
+        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
         yield f"{host}:{port}"
     server.stop()
 
 
 @pytest.fixture
 def bucket(s3_endpoint: str) -> str:
-    """The URI of a new, empty bucket: s3://NAME."""
+    """The URI of a new, empty bucket: s3://NAME. For Ray's processes, which may be older than the server, add
+    `?endpoint_override=...` (`s3_options`)."""
     from pyarrow import fs
 
     name = f"tests-{uuid.uuid4().hex}"
     fs.S3FileSystem(endpoint_override=s3_endpoint, scheme="http", allow_bucket_creation=True).create_dir(name)
     return f"s3://{name}"
+
+
+@pytest.fixture
+def s3_options(s3_endpoint: str) -> str:
+    """What a URI ends with that says where the server is."""
+    return f"?endpoint_override={s3_endpoint}&scheme=http"
 
 
 @pytest.fixture(scope="session")
