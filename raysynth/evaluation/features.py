@@ -6,16 +6,16 @@ these images. What both call close is close for two reasons.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from raysynth.cluster.session import actor_restarts
 from raysynth.data.dataset import Dataset, tensor_column
 from raysynth.data.slices import middle_slices
+from raysynth.evaluation.actor_pool import run_tasks
 from raysynth.evaluation.classes import label_mapping
 from raysynth.evaluation.classifiers import THREADS
 
@@ -101,7 +101,7 @@ def extract_features(
         {"set": index, "start": start} for index, (_, rows) in enumerate(chosen) for start in range(0, len(rows), _ROWS)
     ]
     arguments = (chosen, str(scoring_network.resolve()))
-    batches = list(_extract_with_ray(tasks, arguments) if with_ray else _extract_here(tasks, arguments))
+    batches = list(run_tasks(FeatureExtractor, arguments, tasks, with_ray=with_ray))
     table = {name: np.concatenate([batch[name] for batch in batches]) for name in ("set", "row", *SPACES)}
     found = []
     for index in range(len(parts)):
@@ -110,29 +110,3 @@ def extract_features(
         features = {space: table[space][own_rows] for space in SPACES}
         found.append(FeatureSet(features, labels[index], groups[index]))
     return found
-
-
-def _extract_with_ray(tasks: Sequence[dict[str, int]], arguments: tuple) -> Iterable[dict[str, np.ndarray]]:
-    import ray
-
-    num_actors = min(len(tasks), max(1, int(ray.cluster_resources().get("CPU", 1))))
-    restarts = actor_restarts()
-    extracted = ray.data.from_items(list(tasks), override_num_blocks=len(tasks)).map_batches(
-        FeatureExtractor,
-        fn_constructor_args=arguments,
-        batch_size=1,
-        batch_format="numpy",
-        compute=ray.data.ActorPoolStrategy(size=num_actors),
-        num_cpus=1,
-        ray_remote_args_fn=lambda: restarts,
-    )
-    return extracted.iter_batches(batch_size=None, batch_format="numpy")
-
-
-def _extract_here(tasks: Sequence[dict[str, int]], arguments: tuple) -> Iterator[dict[str, np.ndarray]]:
-    from raysynth.evaluation.fit import limited_threads
-
-    with limited_threads(None):  # an extractor sets the threads of its process: they are set back afterwards
-        extractor = FeatureExtractor(*arguments)
-        for task in tasks:
-            yield extractor({name: [value] for name, value in task.items()})

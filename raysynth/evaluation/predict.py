@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from raysynth.cluster.session import actor_restarts
 from raysynth.data.dataset import Dataset, tensor_column
+from raysynth.evaluation.actor_pool import run_tasks
 from raysynth.evaluation.chunks import Chunk, list_chunks, read_chunk
 from raysynth.evaluation.classes import label_mapping
 from raysynth.evaluation.classifiers import THREADS
@@ -97,7 +97,7 @@ def predict_all(
     """
     chunks = list_chunks([source.dataset for source in sources])
     arguments = ([(source.name, source.dataset.classes) for source in sources], list(trainings), list(map(str, files)))
-    batches = _score_with_ray(chunks, arguments) if with_ray else _score_here(chunks, arguments)
+    batches = run_tasks(Scorer, arguments, chunks, with_ray=with_ray)
     predictions = pd.concat([pd.DataFrame(batch) for batch in batches], ignore_index=True)[list(COLUMNS)]
     num_images = sum(source.dataset.num_images() for source in sources)
     say(f"scored {num_images} images with {len(trainings)} classifiers: {len(predictions)} predictions")
@@ -107,29 +107,3 @@ def predict_all(
         .sort_values(["rank", "seed", "split", "image_id", "label"], kind="stable", ignore_index=True)
         .drop(columns="rank")
     )
-
-
-def _score_with_ray(chunks: Sequence[Chunk], arguments: tuple) -> Iterable[dict[str, np.ndarray]]:
-    import ray
-
-    num_actors = min(len(chunks), max(1, int(ray.cluster_resources().get("CPU", 1))))
-    restarts = actor_restarts()
-    scored = ray.data.from_items(list(chunks), override_num_blocks=len(chunks)).map_batches(
-        Scorer,
-        fn_constructor_args=arguments,
-        batch_size=1,
-        batch_format="numpy",
-        compute=ray.data.ActorPoolStrategy(size=num_actors),
-        num_cpus=1,
-        ray_remote_args_fn=lambda: restarts,
-    )
-    return scored.iter_batches(batch_size=None, batch_format="numpy")
-
-
-def _score_here(chunks: Sequence[Chunk], arguments: tuple) -> Iterator[dict[str, np.ndarray]]:
-    from raysynth.evaluation.fit import limited_threads
-
-    with limited_threads(None):  # a Scorer sets the threads of its process: they are set back afterwards
-        scorer = Scorer(*arguments)
-        for chunk in chunks:
-            yield scorer({name: [value] for name, value in chunk.items()})
