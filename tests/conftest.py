@@ -22,6 +22,14 @@ settings.register_profile("same", derandomize=True)  # the same examples each ti
 settings.load_profile("same")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Divide the tests among pytest-xdist's processes: a file stays whole, for what its tests share, and all that use
+    Ray stay in one process, for the one Ray of the session."""
+    for item in items:
+        shares_ray = "ray_cluster" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("ray" if shares_ray else str(item.path)))
+
+
 def make_dataset(
     path: Path,
     *,

@@ -16,7 +16,7 @@ def test_every_package_is_in_the_wheel():
 
 
 def test_readme_and_ci_name_the_same_test_command():
-    command = "./setup.sh --dev && .venv/bin/python -m pytest"
+    command = "./setup.sh --dev && .venv/bin/python -m pytest -n auto"
     assert command in (ROOT / "README.md").read_text().splitlines()
     assert any(line.startswith(f"{command} || exit 1") for line in (ROOT / ".ci" / "run").read_text().splitlines())
 
