@@ -57,6 +57,21 @@ def test_the_head_learns_first_and_then_all_at_a_lower_rate():
     assert 0 < model.optimizer.param_groups[0]["lr"] < rate
 
 
+def test_normalisation_soon_goes_by_the_images_at_hand():
+    """After twenty steps little is left of the pre-training's statistics, as a network that is to be judged needs."""
+    model = build(learning_rate=1e-12, head_rate=1e-12, augment=False, weight_decay=0.0)
+    model.start_phase(model.phases(4)[1])
+    images, labels = torch.rand(8, *SHAPE) * 2 - 1, torch.arange(8) % 2
+    norm = model.network.backbone.body._bn0
+    seen: list[torch.Tensor] = []
+    norm.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0].detach().mean((0, 2, 3))))
+    before = norm.running_mean.clone()
+    for step in range(20):
+        model.context.at(3, step)
+        model.train_step(images, labels)
+    assert (norm.running_mean - seen[-1]).norm() < 0.15 * (before - seen[-1]).norm()
+
+
 def test_features_of_the_head_are_computed_once(monkeypatch):
     model = build()
     model.start_phase(model.phases(4)[0])
