@@ -31,7 +31,7 @@ def evaluate_verb(
         help="Pre-trained network of transfer, e.g. resnet18. Default: efficientnet_lite0, which needs no download.",
     ),
     weights: str | None = typer.Option(None, metavar="FILE", help="Its weights. Default: the published ones."),
-    input_size: int | None = typer.Option(None, help="Pixels a side, 64 to 224, that it is given. Default: 96."),
+    input_size: int | None = typer.Option(None, help="Pixels a side, 64 to 224, that it is given. Default: 128."),
     epochs: int | None = typer.Option(
         None, help="Epochs of every classifier. Default: about 1200 steps on the real images; of transfer 480."
     ),
