@@ -7,6 +7,7 @@ from typing import Any
 
 FUNCTIONS = {
     "audit": "raysynth.data.audit.audit",
+    "clean": "raysynth.training.clean",
     "demo": "raysynth.demo",
     "evaluate": "raysynth.evaluation.evaluate",
     "export_images": "raysynth.data.export",
@@ -17,6 +18,7 @@ FUNCTIONS = {
     "phantom": "raysynth.data.phantom",
     "report": "raysynth.report.report",
     "show": "raysynth.data.sheet",
+    "study": "raysynth.study.study",
     "train": "raysynth.training.train",
     "tune": "raysynth.tuning.tune",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -9,9 +10,13 @@ import warnings
 
 import typer
 
-from raysynth.cli import data, evaluate, models, training
+from raysynth.cli import clean, data, evaluate, models, study, training
 from raysynth.cluster.session import prepare_environment
 from raysynth.errors import Interrupted, TrainingStopped, UserError
+from raysynth.interruption import terminate_as_interrupt
+
+# Nobody's mistake and no fault of the program's: a disk is full, or storage has gone away.
+STORAGE_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.EROFS)
 
 app = typer.Typer(
     name="raysynth",
@@ -22,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-app.command("demo")(training.demo_verb)
+app.command("demo")(study.demo_verb)
 app.add_typer(data.app, name="data")
 app.command("models")(models.models_verb)
 app.command("train")(training.train_verb)
@@ -30,6 +35,8 @@ app.command("tune")(training.tune_verb)
 app.command("generate")(training.generate_verb)
 app.command("evaluate")(evaluate.evaluate_verb)
 app.command("report")(evaluate.report_verb)
+app.command("clean")(clean.clean_verb)
+app.command("study")(study.study_verb)
 
 
 @app.callback(invoke_without_command=True)
@@ -53,7 +60,8 @@ def run(arguments: list[str] | None = None) -> int:
     os.environ.setdefault("PYTHONWARNINGS", "ignore")  # in Ray's processes: a library's warning is no answer to a user
     warnings.simplefilter("ignore")
     try:
-        status = app(args=arguments, standalone_mode=False)
+        with terminate_as_interrupt():
+            status = app(args=arguments, standalone_mode=False)
         return status if isinstance(status, int) else 0
     except UserError as error:
         return _end(str(error), 2)
@@ -69,6 +77,9 @@ def run(arguments: list[str] | None = None) -> int:
         # Typer brings its own copy of click, whose usage errors share no public base with this Typer's versions.
         if hasattr(error, "format_message") and hasattr(error, "exit_code"):
             return _end(f"{' '.join(error.format_message().split())}; see {_help_command(error)}", 2)
+        if isinstance(error, OSError) and error.errno in STORAGE_TROUBLE:
+            where = f"{error.filename}: " if error.filename else ""
+            return _end(f"{where}{error.strerror}; free or mend the storage, then go on with --resume", 1)
         traceback.print_exc()
         return _end(f"internal error: {type(error).__name__}: {error}", 1)
 

@@ -1,4 +1,4 @@
-"""The verbs demo, train, tune and generate."""
+"""The verbs train, tune and generate."""
 
 from __future__ import annotations
 
@@ -12,16 +12,6 @@ DATA_HELP = "Data set folder. Default: the embedded phantom, drawn once."
 ALLOW_HELP = "Go on from a pre-trained run that knows validation or test images, and mark every result."
 SET_HELP = "Set a config key, e.g. latent_dim=128; repeat for more. Default: the family's values."
 JSON_HELP = "Print the result as JSON on standard output, progress on standard error."
-
-
-def demo_verb(
-    out: Path = typer.Option(Path("demo"), help="Folder for all that the demo makes."),
-    seed: int = typer.Option(0, help="Seed of the data set and the training."),
-) -> None:
-    """The whole way on images that the package draws itself: data set, sweep, synthetic images, evaluation, report."""
-    from raysynth.demo import demo
-
-    demo(out, seed=seed, say=say)
 
 
 def train_verb(

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from raysynth.interruption import terminate_as_interrupt
+
 # Set before Ray is imported: most are read by the processes that Ray starts. The figures behind them were measured
 # on two cores: importing torch and ray again is what every new process pays, so idle workers are kept (Ray Data
 # would start fresh ones for each pipeline), and Train's controller asks its workers' health often enough that a
@@ -89,8 +91,9 @@ def ray_session(*, num_cpus: int | None = None) -> Iterator[None]:
         configure_logging=True,
     )
     try:
-        quiet_ray()
-        yield
+        with terminate_as_interrupt():  # `ray.init` has put a handler of its own there, which says nothing
+            quiet_ray()
+            yield
     finally:
         ray.shutdown()
 

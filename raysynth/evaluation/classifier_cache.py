@@ -12,14 +12,14 @@ import inspect
 import pickle
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from raysynth.config import hash_content
 from raysynth.errors import UserError
 from raysynth.models import augment, backbone, blocks, classifier, transfer_classifier
-from raysynth.models.family import Model
+from raysynth.models.family import Metrics, Model
 from raysynth.training.checkpoints import load_newest_checkpoint, save_checkpoint
 from raysynth.training.loop import Row
 
@@ -78,18 +78,17 @@ class ClassifierRecorder:
         self.folder = file.with_suffix("")
         self.saved_at = time.monotonic()
 
-    def restore(self, model: Model) -> list[Row]:
+    def restore(self, model: Model) -> tuple[list[Row], list[Metrics]]:
         try:
             state = load_newest_checkpoint(self.folder)
         except UserError:  # none of them can be read: the training begins again
             state = None
         if state is None:
-            return []
+            return [], []
         model.load_state_dict(state["model"])
-        history: list[Row] = state["history"]
-        return history
+        return state["history"], []
 
-    def record(self, model: Model, history: list[Row]) -> None:
+    def record(self, model: Model, history: list[Row], steps: Sequence[Metrics] = ()) -> None:
         if time.monotonic() - self.saved_at >= CHECKPOINT_EVERY_S:
             state = {"model": model.state_dict(), "history": history}
             save_checkpoint(self.folder, int(history[-1]["epoch"]), state)

@@ -168,7 +168,7 @@ def read_classifier(path: Path, device: str = "cpu") -> dict[str, Any]:
     """The content of a file of `save_classifier`; raises what `load_network` does."""
     content: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
     if content.get("format") != FILE_FORMAT:
-        raise ValueError(f"{path}: classifier format {content.get('format')}, this version reads {FILE_FORMAT}")
+        raise ValueError(f"classifier format {content.get('format')}, this version reads {FILE_FORMAT}")
     return content
 
 

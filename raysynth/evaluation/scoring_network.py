@@ -5,6 +5,7 @@ No training loss uses it and no sample is filtered by it, so no family can learn
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from raysynth.evaluation.fit import AnyNetwork, load_network, scoring_batch_size
 from raysynth.evaluation.frechet import MAX_FEATURES, joint_frechet
 from raysynth.evaluation.kept_classifier import ensure_classifier
 from raysynth.files import replacing
+from raysynth.training.checkpoints import brief
 
 # Small and short on purpose: it is trained before every first search on a data set.
 RECIPE = {"widths": [16, 32, 48, MAX_FEATURES], "num_steps": 300, "batch_size": 64, "seed": 20_000}
@@ -68,8 +70,18 @@ def ensure_scoring_network(
 
 
 def load_scoring_network(path: Path, device: str = "cpu") -> ScoringNetwork:
-    """The network of a file of `ensure_scoring_network`."""
-    return ScoringNetwork(load_network(path, device))
+    """The network of a file of `ensure_scoring_network`.
+
+    Raises UserError when it is gone, broken, or another version's: scores of another network cannot be compared.
+    """
+    try:
+        return ScoringNetwork(load_network(path, device))
+    except (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        reason = getattr(error, "strerror", None) or brief(error)
+        raise UserError(
+            f"scoring network {path}: cannot be read ({reason}); finish what it scored with the version that began it, "
+            "or begin anew"
+        ) from error
 
 
 def feature_scale(features: np.ndarray) -> np.ndarray:

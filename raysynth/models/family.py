@@ -108,6 +108,9 @@ class Family(Model):
         sample_every: int = Field(default=0, ge=0, description="epochs between sample grids; 0: ten in a run")
         score_every: int = Field(default=1, gt=0, description="epochs between Frechet scores")
         checkpoint_every: int = Field(default=1, gt=0, description="epochs between checkpoints")
+        num_checkpoints: int = Field(
+            default=2, gt=0, description="newest checkpoints that are kept; 1: none to fall back on"
+        )
 
     config: Config
     name: ClassVar[str]

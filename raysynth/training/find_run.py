@@ -22,5 +22,10 @@ def find_run(path: Path | str, option: str = "RUN") -> tuple[RunFolder, Path | N
         return RunFolder(path / best["run"]), path
     if not (path / "config.yaml").is_file():
         raise UserError(f"{option} {path}: neither a run nor a sweep; `raysynth train` or `raysynth tune` makes one")
-    in_sweep = path.resolve().parent.name == "runs" and (path.resolve().parents[1] / "sweep.json").is_file()
-    return RunFolder(path), path.resolve().parents[1] if in_sweep else None
+    return RunFolder(path), sweep_of(path)
+
+
+def sweep_of(run: Path) -> Path | None:
+    """The sweep whose run this is; None of one that was trained by itself."""
+    runs = run.resolve().parent
+    return runs.parent if runs.name == "runs" and (runs.parent / "sweep.json").is_file() else None

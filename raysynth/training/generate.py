@@ -68,7 +68,7 @@ def generate(
         raise UserError(f"--workers {workers}: want 0 (in-process) or more")
     if not sum(counts):
         raise UserError(f"--like {like}: has no train images; name another data set, or use --per-class")
-    state = load_newest_checkpoint(source.checkpoints)
+    state = load_newest_checkpoint(source.checkpoints, say=say)
     if state is None:
         raise UserError(f"RUN {source.path}: has no checkpoint yet; go on with `raysynth train --resume {source.path}`")
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Protocol
 
 import numpy as np
@@ -23,9 +24,11 @@ Row = dict[str, float]
 class Recorder(Protocol):
     """Where a training is kept: asked once for where to go on, then told of every epoch (see `recorder.py`)."""
 
-    def restore(self, model: Model) -> list[Row]: ...
+    def restore(self, model: Model) -> tuple[list[Row], list[Metrics]]:
+        """The rows of finished epochs, and the metrics of the steps of the one under way, where it was stopped."""
 
-    def record(self, model: Model, history: list[Row]) -> None: ...
+    def record(self, model: Model, history: list[Row], steps: Sequence[Metrics] = ()) -> None:
+        """Keep the newest epoch of `history` or, where there are `steps`, what has been done of the one after it."""
 
 
 def run_epochs(
@@ -38,17 +41,20 @@ def run_epochs(
     recorder: Recorder | None = None,
     score: Callable[[int], Row] | None = None,
     report: Callable[[Row], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
 ) -> list[Row]:
     """Train `model` for `num_epochs` epochs in all and return one row of metrics an epoch.
 
     `validation` is images (N, C, H, W) uint8 and labels; `recorder` keeps checkpoints and metrics (None: nothing is
-    kept); `score(epoch)` measures what a search ranks by; `report` tells Ray, once an epoch, on every worker.
-    Raises TrainingStopped, on every worker, after an epoch in which a value was not finite.
+    kept); `score(epoch)` measures what a search ranks by; `report` tells Ray, once an epoch, on every worker;
+    `should_stop`, of a single worker, is asked after every step.
+    Raises TrainingStopped, on every worker, after an epoch in which a value was not finite, and KeyboardInterrupt where
+    it should stop; what was done of the epoch is kept then.
     """
     context.num_epochs, context.steps_per_epoch = num_epochs, batches.num_steps
 
     # 1. Go on where a stopped training ended; Ray is told again what it may have forgotten.
-    history = recorder.restore(model) if recorder else []
+    history, steps = recorder.restore(model) if recorder else ([], [])
     if report:
         for known_row in history:
             report(known_row)
@@ -63,12 +69,17 @@ def run_epochs(
         if epoch in (first_epoch, phase_begins):
             model.start_phase(phase)
 
-        # 3. One pass over the shuffled training images.
-        steps: list[Metrics] = []
-        for step, (images, labels) in enumerate(batches.epoch(epoch)):
+        # 3. One pass over the shuffled training images, or the rest of one.
+        num_before = len(steps)
+        for step, (images, labels) in enumerate(islice(batches.epoch(epoch), num_before, None), num_before):
             context.at(epoch, step)
             steps.append(model.train_step(images, labels))
+            if should_stop and should_stop():
+                if recorder:
+                    recorder.record(model, history, steps)
+                raise KeyboardInterrupt
         metrics, problem = mean_of_steps(steps)
+        num_steps, steps = len(steps) - num_before, []
         train_s = time.perf_counter() - started
 
         # 4. Look at the validation split.
@@ -83,7 +94,7 @@ def run_epochs(
         row: Row = {"epoch": float(epoch), **context.mean_over_workers(metrics)}
         if len(phases) > 1:
             row["phase"] = float(phases.index(phase) + 1)
-        row["images_per_s"] = batches.num_steps * batches.batch_size / train_s
+        row["images_per_s"] = num_steps * batches.batch_size / train_s
         if score and context.rank == 0:
             row |= score(epoch)
         row["seconds"] = time.perf_counter() - started
@@ -116,7 +127,9 @@ def mean_of_steps(steps: list[Metrics]) -> tuple[Row, str]:
     problem = ""
     for name in dict.fromkeys(name for metrics in steps for name in metrics):
         at = [step for step, metrics in enumerate(steps) if name in metrics]
-        values = torch.stack([torch.as_tensor(steps[step][name]).detach().float() for step in at]).double().cpu()
+        device = torch.as_tensor(steps[at[-1]][name]).device  # what a stopped training had measured is on none
+        measured = [torch.as_tensor(steps[step][name], device=device).detach().float() for step in at]
+        values = torch.stack(measured).double().cpu()
         finite = torch.isfinite(values)
         if not problem and not bool(finite.all()):
             first = int((~finite).nonzero()[0])

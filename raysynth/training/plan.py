@@ -14,6 +14,8 @@ from raysynth.data.locations import Location
 from raysynth.data.provenance import Provenance, training_provenance, write_hashes
 from raysynth.errors import UserError
 from raysynth.models.registry import get_family
+from raysynth.training.checkpoints import load_newest_checkpoint
+from raysynth.training.disk_need import run_bytes
 from raysynth.training.pretrained import check_pretrained, inherited_provenance, resolve_pretrained
 from raysynth.training.run_folder import RunFolder
 
@@ -38,9 +40,16 @@ def plan_run(
     dataset = load_dataset(data) if data is not None else default_dataset(say)
     warn_of_leakage(dataset, say)
     config = resolve_pretrained(family_class, config, dataset)
-    check_fits(family, config, dataset, max(1, workers), epochs=epochs, say=say)
+    num_bytes = check_fits(family, config, dataset, max(1, workers), epochs=epochs, say=say)
     contact = check_pretrained(config, dataset, allow_leakage=allow_leakage, say=say)
-    return {"family": family, "epochs": epochs, "config": config, "dataset": dataset, "contact": contact}
+    return {
+        "family": family,
+        "epochs": epochs,
+        "config": config,
+        "dataset": dataset,
+        "contact": contact,
+        "num_bytes": num_bytes,
+    }
 
 
 def warn_of_leakage(dataset: Dataset, say: Say) -> None:
@@ -51,11 +60,11 @@ def warn_of_leakage(dataset: Dataset, say: Say) -> None:
 
 def check_fits(
     family: str, config: dict[str, Any], dataset: Dataset, world_size: int, *, epochs: int, say: Say = print
-) -> None:
+) -> int:
     """Build the networks and one batch's plan once, so that a bad combination is refused here, and say what they note.
 
-    Raises UserError when the family cannot take these images or epochs, or the batch does not fit the split or the
-    workers.
+    Returns the bytes that the run's folder will take at most. Raises UserError when the family cannot take these images
+    or epochs, or the batch does not fit the split or the workers.
     """
     import numpy as np
 
@@ -76,6 +85,19 @@ def check_fits(
     model.phases(epochs)
     for note in model.notes():
         say(note)
+    return run_bytes(model)
+
+
+def check_restart(run: RunFolder, say: Say) -> None:
+    """Say where a stopped run cannot go on from its newest checkpoint but from the one before it.
+
+    Raises UserError when it cannot go on at all: none can be read, or what scores its epochs cannot.
+    """
+    from raysynth.evaluation.scoring_network import load_scoring_network
+
+    load_newest_checkpoint(run.checkpoints, say=say)
+    if network := run.settings().get("scoring_network"):
+        load_scoring_network(Path(network))
 
 
 def create_run(

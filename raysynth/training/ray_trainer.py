@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 from raysynth.errors import TrainingStopped, UserError
@@ -70,9 +69,7 @@ def train_on_ray_worker(job: dict[str, Any]) -> None:
     def report(row: Row) -> None:
         ray.train.report(dict(row))
 
-    # A training that cannot go on is no fault of a worker: Ray would start it again, to end in the same way. All
-    # workers return, and whoever started them reads the run's status.
-    with suppress(TrainingStopped):
+    try:
         train_run(
             job["run"],
             num_threads=job["num_threads"],
@@ -81,6 +78,12 @@ def train_on_ray_worker(job: dict[str, Any]) -> None:
             device=get_device(),
             report=carrying_forward(job["search"], report) if job["search"] else report,
         )
+    except TrainingStopped:
+        # A training that cannot go on is no fault of a worker: Ray would start it again, to end in the same way. All
+        # workers return, and whoever started them reads the run's status. Where that could not even be written, the
+        # storage is at fault, and another attempt may find it mended.
+        if worker.get_world_rank() == 0 and RunFolder(job["run"]).status()["state"] != "failed":
+            raise
 
 
 def stop_if_failed(run: RunFolder) -> None:

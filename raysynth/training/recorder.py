@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -9,8 +12,9 @@ from tensorboardX import SummaryWriter
 from tensorboardX.summary import hparams
 
 from raysynth.data.batches import to_uint8
+from raysynth.errors import TrainingStopped
 from raysynth.models.context import hash_seed
-from raysynth.models.family import Family, Model
+from raysynth.models.family import Family, Metrics, Model
 from raysynth.training.checkpoints import load_newest_checkpoint, restore, save_checkpoint
 from raysynth.training.grid import write_grid
 from raysynth.training.health import at_the_end, describe, find_problems
@@ -19,6 +23,7 @@ from raysynth.training.run_folder import RunFolder
 
 NUM_SAMPLES_PER_CLASS = 8
 NUM_GRIDS = 10  # of a whole run, where `sample_every` is 0
+PATIENCE_S = 120.0  # for storage that cannot be written to; a training is worth more than that
 
 
 class RunRecorder:
@@ -37,25 +42,59 @@ class RunRecorder:
         self.critic_gap = family.critic_gap
         self.writer: SummaryWriter | None = None
 
-    def restore(self, model: Model) -> list[Row]:
-        """Load the newest checkpoint, if there is one; the history up to it."""
+    def restore(self, model: Model) -> tuple[list[Row], list[Metrics]]:
+        """Load the newest checkpoint, if there is one; the history up to it, and steps of the epoch after it."""
         state = load_newest_checkpoint(self.run.checkpoints)
         if state is None:
-            return []
+            return [], []
         restore(model, state, self.run.checkpoints)
-        history: list[Row] = state["history"]
-        return history
+        return state["history"], state.get("steps", [])
 
-    def record(self, model: Model, history: list[Row]) -> None:
-        """Keep the newest epoch of `history`."""
+    def record(self, model: Model, history: list[Row], steps: Sequence[Metrics] = ()) -> None:
+        """Keep the newest epoch of `history`, or a checkpoint in the middle of the next one after `steps`.
+
+        Where the storage cannot be written to (full, or unreachable), it is tried again for a while. Raises
+        TrainingStopped after that.
+        """
         assert isinstance(model, Family)
+        if steps:
+            self._patiently(lambda: self._save(model, history, steps))
+        else:
+            self._patiently(lambda: self._keep(model, history))
+
+    def _patiently(self, write: Callable[[], None]) -> None:
+        began, wait_s = time.monotonic(), 1.0
+        while True:
+            try:
+                return write()
+            except OSError as error:
+                if time.monotonic() - began + wait_s > PATIENCE_S:
+                    raise TrainingStopped(
+                        f"{self.run.path}: cannot be written to ({error.strerror or error}) for {PATIENCE_S:.0f} s; "
+                        f"mend or free the storage, then go on with: raysynth train --resume {self.run.path}"
+                    ) from error
+                time.sleep(wait_s)
+                wait_s = min(2 * wait_s, 10.0)
+
+    def _save(self, model: Family, history: list[Row], steps: Sequence[Metrics] = ()) -> None:
+        state = {"model": model.state_dict(), "config": model.config.model_dump(), "history": history}
+        if steps:
+            state["steps"] = [{name: float(value) for name, value in metrics.items()} for metrics in steps]
+        save_checkpoint(
+            self.run.checkpoints,
+            int(history[-1]["epoch"]) if history else 0,
+            state,
+            step=len(steps),
+            num_kept=model.config.num_checkpoints,
+        )
+
+    def _keep(self, model: Family, history: list[Row]) -> None:
         row = history[-1]
         epoch = int(row["epoch"])
         last = epoch == self.num_epochs
         # What was scored is kept: else the score of a run and its weights could be of different epochs.
         if last or "frechet" in row or epoch % model.config.checkpoint_every == 0:
-            state = {"model": model.state_dict(), "config": model.config.model_dump(), "history": history}
-            save_checkpoint(self.run.checkpoints, epoch, state)
+            self._save(model, history)
         self.run.write_history(history, leakage=self.leakage)
         findings = find_problems(history, num_epochs=self.num_epochs, classes=self.classes, critic_gap=self.critic_gap)
         self.run.write_findings(findings)
@@ -86,4 +125,5 @@ class RunRecorder:
 
     def close(self) -> None:
         if self.writer is not None:
-            self.writer.close()
+            with suppress(OSError):  # what is written for looking at only is no reason to fail at the end
+                self.writer.close()

@@ -6,6 +6,7 @@ import shlex
 import shutil
 import tempfile
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,12 @@ from raysynth.data.dataset import load_dataset
 from raysynth.data.exclusion import Exclusion, find_excluded, write_rest
 from raysynth.data.locations import Location
 from raysynth.errors import Interrupted, UserError
+from raysynth.lock import locked
 from raysynth.models.registry import get_family
+from raysynth.training.disk_need import refuse_full
+from raysynth.training.find_run import sweep_of
 from raysynth.training.follow import following
-from raysynth.training.plan import Say, check_fits, create_run, describe, plan_run
+from raysynth.training.plan import Say, check_fits, check_restart, create_run, describe, plan_run
 from raysynth.training.ray_trainer import check_workers, ray_trainer, stop_if_failed, threads_per_worker
 from raysynth.training.run_folder import RunFolder, check_out_folder, name_folder
 
@@ -66,6 +70,7 @@ def train(
         if run.status()["state"] == "finished":
             raise UserError(f"--resume {resume}: has finished all its {settings['epochs']} epochs; start a new run")
         dataset = load_dataset(settings["data"]["path"])
+        check_restart(run, say)
         check_fits(settings["family"], settings["config"], dataset, max(1, workers), epochs=settings["epochs"], say=say)
     else:
         if family is None:
@@ -73,6 +78,7 @@ def train(
         check_out_folder(out)
         epochs = DEFAULT_EPOCHS if epochs is None else epochs
         settings = plan_run(family, data, epochs, overrides or {}, workers, say, allow_leakage=allow_leakage)
+        refuse_full(out, settings["num_bytes"], "the run")
         run = RunFolder(name_folder(Path(out), family))
         if exclude is not None:
             excluded = find_excluded(settings["dataset"], load_dataset(exclude, "--exclude"))
@@ -93,7 +99,11 @@ def train(
         except BaseException:
             shutil.rmtree(run.path, ignore_errors=True)  # nothing in it is a run yet
             raise
-    execute(run, workers, say)
+    with ExitStack() as locks:
+        locks.enter_context(locked(run.path, "RUN" if resume is None else "--resume"))
+        if (sweep := sweep_of(run.path)) is not None:
+            locks.enter_context(locked(sweep, "--resume"))
+        execute(run, workers, say)
     return run.path
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from raysynth.config import build_config
 from raysynth.data.batches import Batches, to_uint8
 from raysynth.data.dataset import Dataset, load_dataset
 from raysynth.errors import TrainingStopped, UserError
+from raysynth.interruption import noticing
 from raysynth.models.context import Context, hash_seed
 from raysynth.models.family import Family
 from raysynth.models.registry import get_family
@@ -44,7 +46,8 @@ def train_run(
     """Train the run in `run_path` to its last epoch, from its newest checkpoint if it has one.
 
     All that it needs stands in the run's `config.yaml`. Every worker calls `report` once an epoch. Raises
-    TrainingStopped at a non-finite value; the run's `status.json` then says so too.
+    TrainingStopped at a non-finite value; the run's `status.json` then says so too. In a main thread, Ctrl-C and
+    SIGTERM end a single worker after the step under way, with a checkpoint: KeyboardInterrupt.
     """
     torch.set_num_threads(num_threads)
     run = RunFolder(run_path)
@@ -57,19 +60,22 @@ def train_run(
     family = build_family(settings, context)
     recorder = RunRecorder(run, family, num_epochs=settings["epochs"])
     try:
-        run_epochs(
-            family,
-            Batches(*dataset.pixels("train"), batch_size=family.config.batch_size, context=context),
-            context=context,
-            num_epochs=settings["epochs"],
-            validation=dataset.pixels("validation"),
-            recorder=recorder,
-            score=frechet_score(family, dataset, settings) if rank == 0 else None,
-            report=report,
-        )
+        with noticing() as told_to_stop:
+            run_epochs(
+                family,
+                Batches(*dataset.pixels("train"), batch_size=family.config.batch_size, context=context),
+                context=context,
+                num_epochs=settings["epochs"],
+                validation=dataset.pixels("validation"),
+                recorder=recorder,
+                score=frechet_score(family, dataset, settings) if rank == 0 else None,
+                report=report,
+                should_stop=told_to_stop if world_size == 1 else None,  # several would have to agree at every step
+            )
     except TrainingStopped as stop:
         if rank == 0:
-            run.write_status("failed", run.status()["epoch"], str(stop))
+            with suppress(OSError):  # storage that cannot be written to may be what stopped it
+                run.write_status("failed", run.status()["epoch"], str(stop))
         raise
     finally:
         recorder.close()

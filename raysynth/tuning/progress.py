@@ -34,6 +34,7 @@ class SweepProgress(Callback):
         self.status = dict.fromkeys(self.trials, "waiting")
         self.rows: dict[str, dict[str, Any]] = {}
         self.given_up: set[str] = set()  # trials that were said to have no hope
+        self.told: dict[str, int] = {}  # the last epoch that was said of a trial
         self.started = time.monotonic()
         self.live: Live | None = None
 
@@ -64,7 +65,8 @@ class SweepProgress(Callback):
         job = trial.config["job"]
         name = job["trial"]
         self.rows[name] = result
-        if not job["replay"] and self.live is None:
+        if not job["replay"] and self.live is None and result["epoch"] > self.told.get(name, 0):
+            self.told[name] = result["epoch"]
             self.say(self._line(name))
             if self._is_hopeless(name) and name not in self.given_up:
                 self.given_up.add(name)
@@ -81,19 +83,34 @@ class SweepProgress(Callback):
             run.write_status(state, int(self.rows.get(job["trial"], {}).get("epoch", 0)), message)
         self._set(trial, state)
 
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        name = trial.config["job"]["trial"]
+        epoch = self.sweep.run(self.trials[name]).status()["epoch"]
+        self._interject(f"trial {name}: {_problem(trial)}; tried again from epoch {epoch}")
+
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         run = self.sweep.run(self.trials[trial.config["job"]["trial"]])
         status = run.status()
         if status["state"] != "failed":
-            problem = (str(trial.error_file and trial.get_error()) or "its worker died").strip().splitlines()[-1]
-            run.write_status("failed", status["epoch"], problem)
+            run.write_status("failed", status["epoch"], _problem(trial))
         self._set(trial, "failed")
 
     def _set(self, trial: Any, status: str) -> None:
         name = trial.config["job"]["trial"]
         self.status[name] = status
-        if self.live is None and status not in ("running", "waiting") and not trial.config["job"]["replay"]:
+        if status in ("running", "waiting") or trial.config["job"]["replay"]:
+            return
+        if status == "failed":
+            self._interject(f"trial {name}: failed: {self.sweep.run(self.trials[name]).status()['message']}")
+        elif self.live is None:
             self.say(f"trial {name}: {status}")
+
+    def _interject(self, line: str) -> None:
+        """Say something that the live table, redrawn below it, does not hide."""
+        if self.live is None:
+            self.say(line)
+        else:
+            self.live.console.print(line, markup=False, highlight=False)
 
     def _line(self, name: str) -> str:
         row = self.rows[name]
@@ -144,3 +161,9 @@ class SweepProgress(Callback):
                 cells[3],
             )
         return table
+
+
+def _problem(trial: Any) -> str:
+    """The last line of what Ray says of a trial's newest failure."""
+    said = str(trial.get_error() or "") if trial.error_file else ""
+    return (said.strip().splitlines() or ["its worker died"])[-1]

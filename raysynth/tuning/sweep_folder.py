@@ -38,7 +38,7 @@ class SweepFolder:
     def create(
         cls, path: Path, *, space: SearchSpace, dataset: Dataset, scoring_network: Path, **more: Any
     ) -> SweepFolder:
-        """Write the folder; its runs are written by `write_runs`."""
+        """Write what makes the folder a sweep, beside the runs that are in it; `sweep.json` last."""
         path.mkdir(parents=True, exist_ok=True)
         content = space.model_dump(exclude_none=True)
         write_text(path / "space.yaml", yaml.safe_dump(content, sort_keys=False, allow_unicode=True))

@@ -18,7 +18,11 @@ WORST = 1e30
 
 
 def run_trial(config: dict[str, Any]) -> None:
-    """Train the run that `config["job"]` names, or report its past again if it had ended in an earlier session."""
+    """Train the run that `config["job"]` names, or report its past again if it had ended in an earlier session.
+
+    A training that cannot go on ends the trial with the reason in its run's `status.json`; anything else that goes
+    wrong (a machine that dies, memory that is full) is raised, and Ray Tune tries the trial again.
+    """
     from ray import tune
 
     from raysynth.training.run_folder import RunFolder
@@ -38,7 +42,6 @@ def run_trial(config: dict[str, Any]) -> None:
     except (TrainingStopped, UserError) as error:
         if run.status()["state"] != "failed":
             run.write_status("failed", run.status()["epoch"], str(error))
-        raise
 
 
 def carrying_forward(job: Mapping[str, Any], report: Callable[[Row], None]) -> Callable[[Row], None]:

@@ -6,6 +6,7 @@ import shlex
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,14 @@ from raysynth.data.default import cache_folder, default_dataset
 from raysynth.data.locations import Location
 from raysynth.data.provenance import training_provenance
 from raysynth.errors import Interrupted, TrainingStopped, UserError
+from raysynth.lock import locked
+from raysynth.training.disk_need import format_bytes, refuse_full
 from raysynth.training.run_folder import check_out_folder, name_folder
 from raysynth.tuning.space import SearchSpace, load_space
 from raysynth.tuning.sweep_folder import SweepFolder, format_trials, name_trials
 from raysynth.tuning.trial import run_trial
+
+MAX_FAILURES = 2  # of a trial whose worker or machine dies: it goes on from its newest checkpoint
 
 Say = Callable[[str], None]
 
@@ -49,6 +54,7 @@ def tune(
         settings, search = sweep.settings(), sweep.space()
         workers_per_trial = settings["workers_per_trial"]
         load_dataset(settings["data"]["path"], "--data")
+        _check_restart(sweep, search, say)
         concurrent = _num_concurrent(search, max_concurrent, workers_per_trial, say)
     else:
         if space is None:
@@ -60,8 +66,21 @@ def tune(
         say(format_trials(search))
         return sweep.path
     say(f"{len(name_trials(search))} trials of {search.family}, {search.epochs} epochs, {concurrent} at a time")
-    _run_ray(sweep, search, concurrent, workers_per_trial, say)
-    return _conclude(sweep, search, say)
+    with locked(sweep.path, "SWEEP" if resume is None else "--resume"):
+        _run_ray(sweep, search, concurrent, workers_per_trial, say)
+        return _conclude(sweep, search, say)
+
+
+def _check_restart(sweep: SweepFolder, space: SearchSpace, say: Say) -> None:
+    """As `check_restart` of each trial that has not ended; one that cannot go on is the trial's own failure."""
+    from raysynth.evaluation.scoring_network import load_scoring_network
+    from raysynth.training.checkpoints import load_newest_checkpoint
+
+    load_scoring_network(Path(sweep.settings()["scoring_network"]))
+    for trial in name_trials(space):
+        if sweep.run(trial).status()["state"] not in ("finished", "stopped"):
+            with suppress(UserError):
+                load_newest_checkpoint(sweep.run(trial).checkpoints, say=say)
 
 
 def _plan(
@@ -93,21 +112,23 @@ def _plan(
         for trial in name_trials(search)
     }
     warn_of_leakage(dataset, say)
-    for config in configs.values():
+    num_bytes = sum(
         check_fits(search.family, config, dataset, workers_per_trial, epochs=search.epochs, say=lambda line: None)
+        for config in configs.values()
+    )
+    refuse_full(out, num_bytes, f"{len(configs)} trials")
     contacts = {
         pretrained: check_pretrained({"pretrained": pretrained}, dataset, allow_leakage=allow_leakage, say=say)
         for pretrained in dict.fromkeys(config.get("pretrained") for config in configs.values())
     }
     sweep_path = name_folder(out, search.family)
+    say(f"up to {format_bytes(num_bytes)} of disk")
     if dry_run:
         return SweepFolder(sweep_path), search
     network = ensure_scoring_network(
         dataset, fallback_folder=cache_folder() / "scoring", run_folder=sweep_path, threads=num_cores(), say=say
     )
-    sweep = SweepFolder.create(
-        sweep_path, space=search, dataset=dataset, scoring_network=network, workers_per_trial=workers_per_trial
-    )
+    sweep = SweepFolder(sweep_path)
     provenance = training_provenance(dataset)
     for trial in name_trials(search):
         settings = {
@@ -118,6 +139,10 @@ def _plan(
             "contact": contacts[configs[trial.name].get("pretrained")],
         }
         create_run(sweep.run(trial).path, settings, scoring_network=network, provenance=provenance, say=say)
+    # Last: a folder that says that it is a sweep has all its runs.
+    SweepFolder.create(
+        sweep_path, space=search, dataset=dataset, scoring_network=network, workers_per_trial=workers_per_trial
+    )
     say(f"sweep: {sweep.path}")
     return sweep, search
 
@@ -224,7 +249,7 @@ def _run_ray(sweep: SweepFolder, space: SearchSpace, concurrent: int, workers_pe
                     storage_path=storage,
                     verbose=0,
                     callbacks=[progress],
-                    failure_config=ray_tune.FailureConfig(max_failures=0),
+                    failure_config=ray_tune.FailureConfig(max_failures=MAX_FAILURES),
                 ),
             ).fit()
     except KeyboardInterrupt:

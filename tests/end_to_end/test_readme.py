@@ -84,8 +84,12 @@ def test_the_demo_makes_a_report(tmp_path, monkeypatch, capsys):
         monkeypatch.setattr(f"raysynth.demo.{name}", value)
     out = tmp_path / "demo"
     assert run(["demo", "--out", str(out)]) == 0, capsys.readouterr().err
-    kept = {"data", "sweeps", "synthetic", "evaluations", "report.html", "report_files"}
+    kept = {"data", "spaces", "sweeps", "synthetic", "evaluations", "report.html", "report_files"}
+    kept |= {"study.yaml", "stages.json"}
     assert {path.name for path in out.iterdir()} == kept
     assert "glioma" in (out / "report.html").read_text()
-    assert run(["demo", "--out", str(out)]) == 2  # nothing is overwritten
+    before = (out / "report.html").stat().st_mtime_ns
+    assert run(["demo", "--out", str(out)]) == 0  # all of it is there: nothing is done again
+    assert (out / "report.html").stat().st_mtime_ns == before
+    assert run(["demo", "--out", str(out), "--seed", "1"]) == 2  # nothing is overwritten
     assert "choose another folder" in capsys.readouterr().err

@@ -26,6 +26,8 @@ from raysynth.cli.main import app, run
         ["generate"],
         ["evaluate", "--real", "nowhere", "--synthetic", "nowhere"],
         ["report", "nowhere"],
+        ["study"],
+        ["study", "--resume", "nowhere"],
         ["data", "import", "nowhere", "--out", "x"],
         ["data", "show", "nowhere"],
         ["demo", "--out", "s3://bucket/demo"],
@@ -50,7 +52,7 @@ def test_version_and_help(capsys):
     assert capsys.readouterr().out.strip() == "0.1.0"
     assert run(["--help"]) == 0
     shown = capsys.readouterr().out
-    for verb in ("demo", "data", "train", "tune", "generate", "evaluate", "report"):
+    for verb in ("demo", "data", "train", "tune", "generate", "evaluate", "report", "study"):
         assert f"\n  {verb} " in shown
 
 

@@ -20,8 +20,10 @@ def space() -> SearchSpace:
     return SearchSpace(family="wcgan_gp", epochs=10, space={"latent_dim": Domain(grid=[4, 8])})
 
 
-def ray_trial(name: str, replay: bool = False) -> SimpleNamespace:
-    return SimpleNamespace(config={"job": {"trial": name, "replay": replay}}, error_file=None)
+def ray_trial(name: str, replay: bool = False, error: str = "") -> SimpleNamespace:
+    return SimpleNamespace(
+        config={"job": {"trial": name, "replay": replay}}, error_file=error or None, get_error=lambda: error or None
+    )
 
 
 def test_a_sweep_is_told_in_lines_and_in_a_table(tmp_path, space):
@@ -91,3 +93,34 @@ def test_a_collapse_is_told_once_and_kept(tmp_path, space):
     assert lines.count("trial 0-4: collapse: all alike") == 1
     message = "ended early by ASHA; collapse: all alike"
     assert run.status() == {"state": "stopped", "epoch": 4, "message": message}
+
+
+def test_a_trial_that_is_tried_again_tells_its_epochs_once(tmp_path, space):
+    lines: list[str] = []
+    sweep = SweepFolder(tmp_path)
+    (first, _) = name_trials(space)
+    sweep.run(first).path.mkdir(parents=True)
+    sweep.run(first).write_status("running", 2)
+    progress = SweepProgress(sweep, space, lines.append)
+    row = {"frechet": 1.0, "images_per_s": 1.0, "seconds": 1.0}
+    for epoch in (1, 2):
+        progress.on_trial_result(0, [], ray_trial(first.name), row | {"epoch": epoch})
+    progress.on_trial_recover(0, [], ray_trial(first.name, error="Traceback\n\nActorDiedError: killed"))
+    for epoch in (1, 2, 3):
+        progress.on_trial_result(0, [], ray_trial(first.name), row | {"epoch": epoch})
+    assert [line.split("frechet")[0].strip() for line in lines] == [
+        "trial 0-4  epoch 1/10",
+        "trial 0-4  epoch 2/10",
+        "trial 0-4: ActorDiedError: killed; tried again from epoch 2",
+        "trial 0-4  epoch 3/10",
+    ]
+
+
+def test_the_live_table_hides_no_error(tmp_path, space, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    sweep = SweepFolder(tmp_path)
+    (first, _) = name_trials(space)
+    sweep.run(first).path.mkdir(parents=True)
+    with SweepProgress(sweep, space, lambda line: None) as progress:
+        progress.on_trial_error(0, [], ray_trial(first.name, error="OutOfMemoryError: [raylet] 2 GB"))
+    assert "trial 0-4: failed: OutOfMemoryError: [raylet] 2 GB" in capsys.readouterr().err

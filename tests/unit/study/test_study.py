@@ -1,0 +1,179 @@
+"""A study's account: what is done is not done again, what was begun is resumed, what fails is marked. The verbs that do
+the work are stand-ins here; tests/end_to_end/test_readme.py runs the real ones."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import yaml
+
+from raysynth.cli.main import run
+from raysynth.errors import Interrupted, TrainingStopped, UserError
+from raysynth.lock import locked
+from raysynth.study import stages
+from raysynth.study.study import study
+from raysynth.study.study_folder import StudyFolder
+
+SPACE = "family: wcgan_gp\nepochs: 2\nfixed: {batch_size: 8, width: 4}\nspace: {latent_dim: {grid: [4, 6]}}\n"
+
+
+class Verbs:
+    """Stand-ins that leave the files by which a study knows them; `fails` makes one raise, once a call."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.fails: dict[str, BaseException] = {}
+
+    def _call(self, call: str) -> None:
+        self.calls.append(call)
+        for part, error in self.fails.items():
+            if part in call:
+                raise error
+
+    def tune(self, space: str | None = None, *, out: Path | None = None, resume: Path | None = None, **more) -> Path:
+        path = resume or Path(str(out)) / "wcgan_gp-1"
+        if resume is None:
+            path.mkdir(parents=True)
+            (path / "sweep.json").write_text("{}")
+        self._call(f"{'resume' if resume else 'tune'} {path.parent.name}")
+        return path
+
+    def generate(self, run: Path, *, out: Path, **more) -> None:
+        self._call(f"generate {out.name}")
+        out.mkdir(parents=True)
+
+    def evaluate(self, real: str, synthetic: list[str], *, out: Path, **more) -> Path:
+        self._call(f"evaluate {' '.join(Path(path).name for path in synthetic)}")
+        path = out / f"evaluation-{len(self.calls)}"
+        path.mkdir(parents=True)
+        (path / "evaluation.json").write_text(json.dumps({"verdict": {"sentence": "Cannot tell."}}))
+        return path
+
+    def report(self, evaluation: Path, out: Path, **more) -> Path:
+        self._call("report")
+        out.write_text("<html>")
+        return out
+
+
+@contextmanager
+def no_ray(**options: object) -> Iterator[None]:
+    yield
+
+
+@pytest.fixture
+def verbs(monkeypatch) -> Verbs:
+    verbs = Verbs()
+    monkeypatch.setattr(stages, "tune", verbs.tune)
+    for name in ("training.generate", "evaluation.evaluate", "report.report"):
+        verb = name.partition(".")[2]
+        monkeypatch.setattr(f"raysynth.{name}.{verb}", getattr(verbs, verb))
+    monkeypatch.setattr(stages, "ray_session", no_ray)
+    return verbs
+
+
+@pytest.fixture
+def asked(stripes, tmp_path) -> dict:
+    for name in ("first", "second"):
+        (tmp_path / f"{name}.yaml").write_text(SPACE)
+    spaces = [str(tmp_path / f"{name}.yaml") for name in ("first", "second")]
+    return {"spaces": spaces, "data": stripes.path, "out": tmp_path / "study", "say": lambda line: None}
+
+
+ALL = ["tune first", "tune second", "generate first", "generate second", "evaluate first second", "report"]
+
+
+def test_a_study_goes_from_search_spaces_to_a_report_once(asked, verbs):
+    folder = study(**asked)
+    assert verbs.calls == ALL
+    found = StudyFolder(folder).describe()
+    assert {stage["state"] for stage in found["stages"]} == {"finished"}
+    assert found["verdict"] == {"sentence": "Cannot tell."}
+    assert Path(found["report"]).is_file()
+    assert yaml.safe_load((folder / "spaces" / "first.yaml").read_text())["space"]["latent_dim"] == {"grid": [4, 6]}
+    study(**asked)
+    study(resume=folder, say=lambda line: None)
+    assert verbs.calls == ALL
+
+
+def test_a_stopped_study_goes_on_where_it_was(asked, verbs):
+    verbs.fails = {"tune second": Interrupted("stopped")}
+    with pytest.raises(Interrupted, match=rf"go on with: raysynth study --resume {asked['out']}"):
+        study(**asked)
+    assert [stage.state for stage in StudyFolder(asked["out"]).stages().values()] == ["finished", "running"]
+    verbs.fails = {"evaluate": KeyboardInterrupt()}
+    with pytest.raises(Interrupted):
+        study(**asked)
+    verbs.fails = {}
+    study(resume=asked["out"], say=lambda line: None)
+    assert verbs.calls == [*ALL[:2], "resume second", *ALL[2:4], ALL[4], *ALL[4:]]
+
+
+def test_a_space_that_fails_is_marked_and_tried_again(asked, verbs):
+    verbs.fails = {"second": TrainingStopped("no trial has a frechet")}
+    lines: list[str] = []
+    study(**asked | {"say": lines.append})
+    assert verbs.calls == ["tune first", "tune second", "generate first", "evaluate first", "report"]
+    assert "sweep second failed: no trial has a frechet" in lines
+    verbs.calls, verbs.fails = [], {}
+    study(**asked)
+    assert verbs.calls == ["resume second", "generate second", "evaluate first second", "report"]
+
+
+def test_a_study_of_nothing_but_failures_stops(asked, verbs):
+    verbs.fails = {"first": TrainingStopped("nan"), "second": TrainingStopped("nan")}
+    with pytest.raises(TrainingStopped, match="no search space has given images"):
+        study(**asked)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"spaces": []}, "SPACE: missing"),
+        ({"spaces": ["wcgan"]}, "SPACE wcgan: unknown search space"),
+        ({"seeds": 0}, "--seeds 0: want 1 or more"),
+        ({"data": "nowhere"}, "--data nowhere: no dataset.json"),
+        ({"classifier": "best"}, "--classifier best"),
+        ({"overrides": {"latent": 3}}, "--set latent: unknown key"),
+        ({"max_concurrent": 0}, "--max-concurrent 0"),
+        ({"resume": "nowhere"}, "SPACE: a resumed study keeps its own"),
+        ({"resume": "nowhere", "spaces": [], "data": None}, "--resume nowhere: not a study"),
+    ],
+)
+def test_mistakes_are_answered_before_anything_is_written(asked, verbs, changes, message):
+    with pytest.raises(UserError) as error:
+        study(**asked | changes)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+    assert not asked["out"].exists()
+
+
+def test_another_study_is_not_mixed_with_this_one(asked, verbs, tmp_path):
+    study(**asked)
+    for changes, message in (
+        ({"seed": 1}, "seed 0, not 1"),
+        ({"epochs": 3}, "epochs 2 in the space first, not 3"),
+        ({"spaces": asked["spaces"][:1]}, "spaces"),
+    ):
+        with pytest.raises(UserError, match=message):
+            study(**asked | changes)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "notes.txt").touch()
+    with pytest.raises(UserError, match="exists and is not empty"):
+        study(**asked | {"out": tmp_path / "full"})
+    with locked(asked["out"], "X"), pytest.raises(UserError, match="in use by process"):
+        study(**asked)
+
+
+def test_a_dry_run_says_the_stages_and_trials(asked, tmp_path, capsys):
+    arguments = ["study", *asked["spaces"], "--data", str(asked["data"]), "--out", str(asked["out"]), "--dry-run"]
+    assert run(arguments) == 0
+    printed = capsys.readouterr().out
+    assert "stages: sweep first, sweep second, synthetic first, synthetic second, evaluation, report" in printed
+    assert printed.count("2 trials of wcgan_gp, 2 epochs each") == 2
+    assert run([*arguments, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["stages"] == []
+    assert not asked["out"].exists()

@@ -1,0 +1,102 @@
+"""What can be freed is what nothing needs: not the best, not what images were drawn from, not what is in use."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from raysynth.cli.main import run as run_cli
+from raysynth.data.dataset import Dataset
+from raysynth.errors import UserError
+from raysynth.lock import locked
+from raysynth.training.checkpoints import checkpoint_paths, save_checkpoint
+from raysynth.training.clean import clean
+from raysynth.training.run_folder import RunFolder
+
+
+def make_run(path: Path, dataset: Dataset, state: str = "finished", **config: object) -> RunFolder:
+    run = RunFolder.create(path, family="wcgan_gp", dataset=dataset, num_epochs=2, config={"seed": 0, **config})
+    for epoch in (1, 2):
+        save_checkpoint(run.checkpoints, epoch, {"weights": torch.zeros(1000)})
+    run.write_status(state, 2)
+    return run
+
+
+def kept(run: RunFolder) -> list[str]:
+    return [path.stem for path in checkpoint_paths(run.checkpoints)]
+
+
+def quiet(line: str) -> None:
+    pass
+
+
+@pytest.fixture
+def sweep(stripes, tmp_path) -> list[RunFolder]:
+    """Five trials: the best, one that images were drawn from, one that another run starts from, a poor and a failed
+    one."""
+    runs = [
+        make_run(tmp_path / "sweep" / "runs" / str(i), stripes, "failed" if i == 4 else "stopped") for i in range(5)
+    ]
+    (tmp_path / "sweep" / "sweep.json").write_text("{}")
+    (tmp_path / "sweep" / "best.json").write_text(json.dumps({"trial": "0", "run": "runs/0"}))
+    (tmp_path / "synthetic").mkdir()
+    provenance = {"provenance": {"run": str(runs[1].path.resolve())}}
+    (tmp_path / "synthetic" / "dataset.json").write_text(json.dumps(provenance))
+    make_run(tmp_path / "another", stripes, "running", pretrained=str(runs[2].path))
+    return runs
+
+
+def test_of_a_sweep_only_what_is_needed_stays(sweep, tmp_path):
+    lines: list[str] = []
+    listed = clean(tmp_path, days=0, say=lines.append)
+    assert all(kept(run) == ["epoch_00001", "epoch_00002"] for run in sweep)  # listed only
+    assert lines[-1].endswith(f"can be freed: checkpoints of 5 runs below {tmp_path}")
+    assert clean(tmp_path, days=0, yes=True, say=quiet) == listed > 0
+    assert [kept(run) for run in sweep] == [["epoch_00002"]] * 3 + [[]] * 2
+    assert kept(RunFolder(tmp_path / "another")) == ["epoch_00001", "epoch_00002"]
+    assert clean(tmp_path, days=0, yes=True, say=quiet) == 0
+
+
+def test_what_is_in_use_recent_or_not_at_its_end_is_let_alone(stripes, tmp_path):
+    run = make_run(tmp_path / "run", stripes)
+    make_run(tmp_path / "running", stripes, "running")
+    make_run(tmp_path / "unfinished" / "runs" / "0", stripes)
+    (tmp_path / "unfinished" / "sweep.json").write_text("{}")
+    with locked(run.path, "X"):
+        assert clean(tmp_path, days=0, yes=True, say=quiet) == 0
+    assert clean(tmp_path, yes=True, say=quiet) == 0  # ended a moment ago
+    long_ago = run.path.stat().st_mtime - 31 * 86_400
+    os.utime(run.path / "status.json", (long_ago, long_ago))
+    assert clean(tmp_path, yes=True, say=quiet) > 0
+    assert kept(run) == ["epoch_00002"]
+
+
+def test_a_newest_checkpoint_that_is_cut_short_does_not_cost_the_one_before(stripes, tmp_path):
+    run = make_run(tmp_path / "run", stripes)
+    newest = checkpoint_paths(run.checkpoints)[-1]
+    newest.write_bytes(newest.read_bytes()[:500])
+    assert clean(tmp_path, days=0, yes=True, say=quiet) == 0
+    assert kept(run) == ["epoch_00001", "epoch_00002"]
+
+
+def test_the_command_removes_nothing_unless_told_to(stripes, tmp_path, capsys):
+    run = make_run(tmp_path / "run", stripes)
+    assert run_cli(["clean", str(tmp_path), "--days", "0"]) == 0
+    assert "nothing was removed; add --yes" in capsys.readouterr().out
+    assert len(kept(run)) == 2
+    assert run_cli(["clean", str(tmp_path), "--days", "0", "--yes", "--json"]) == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["removed"] is True
+    assert "freed" in captured.err
+    assert len(kept(run)) == 1
+
+
+def test_mistakes_are_named(tmp_path):
+    with pytest.raises(UserError, match=r"FOLDER .*nowhere: no such folder"):
+        clean(tmp_path / "nowhere", say=quiet)
+    with pytest.raises(UserError, match="--days -1: want 0 or more"):
+        clean(tmp_path, days=-1, say=quiet)
