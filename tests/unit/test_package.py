@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -25,3 +27,12 @@ def test_constraints_name_no_index():
     for line in (ROOT / "constraints.txt").read_text().splitlines():
         assert line.startswith("#") or "==" in line
         assert "://" not in line
+
+
+def test_a_worker_imports_only_what_training_needs():
+    """Every worker of a sweep pays for it: sklearn, faiss and scipy.stats once made half of what came after torch."""
+    code = "import sys, raysynth.training.worker, raysynth.tuning.trial; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "torch" in loaded
+    for module in ("ray", "sklearn", "faiss", "scipy.stats", "matplotlib", "torchvision"):
+        assert module not in loaded

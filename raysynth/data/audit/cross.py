@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from raysynth.data.audit.audit import search
-from raysynth.data.audit.subject import Subject
 from raysynth.data.audit.thresholds import Thresholds
 from raysynth.data.dataset import Dataset
 
@@ -23,6 +21,10 @@ def find_copies_across(
     say: Callable[[str], None] = lambda line: None,
 ) -> pd.DataFrame:
     """Pairs of an image of `a` and one of `b`, both of the given splits: id_a, id_b, relation, score."""
+    # Imported here: sklearn and faiss would double the start of a training's worker, which never calls this.
+    from raysynth.data.audit.audit import search
+    from raysynth.data.audit.subject import Subject
+
     subject_a, subject_b = Subject.read(a, with_images=False), Subject.read(b, with_images=False)
     pairs = search([subject_a, subject_b], thresholds=thresholds or Thresholds(), say=say)
     pairs = pairs[(pairs["a"] < len(subject_a)) & (pairs["b"] >= len(subject_a))]
