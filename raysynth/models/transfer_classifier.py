@@ -58,10 +58,10 @@ class TransferClassifier(Model):
         input_size: int = Field(
             default=DEFAULT_INPUT_SIZE, ge=MIN_SIDE, le=MAX_SIDE, description="pixels a side that images are resized to"
         )
-        head_share: float = Field(default=0.5, gt=0, lt=1, description="share of the epochs that only train the head")
+        head_share: float = Field(default=0.2, gt=0, lt=1, description="share of the epochs that only train the head")
         dropout: float = Field(default=0.2, ge=0, lt=1, description="share of features dropped")
         head_rate: float = Field(default=3e-3, gt=0, description="peak learning rate of the head alone")
-        learning_rate: float = Field(default=5e-4, gt=0, description="peak learning rate of the fine-tuning")
+        learning_rate: float = Field(default=1e-3, gt=0, description="peak learning rate of the fine-tuning")
         weight_decay: float = Field(default=0.05, ge=0, description="AdamW's weight decay")
         label_smoothing: float = Field(default=0.05, ge=0, lt=1, description="probability moved off the label")
         augment: bool = Field(default=True, description="light augmentation of the images in the fine-tuning")

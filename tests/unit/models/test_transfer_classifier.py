@@ -29,7 +29,7 @@ def data():
 
 def build(**options) -> TransferClassifier:
     context = Context(seed=0, num_epochs=4, steps_per_epoch=2)
-    config = TransferClassifier.Config(input_size=64, batch_size=8, **options)
+    config = TransferClassifier.Config(**{"input_size": 64, "batch_size": 8, "head_share": 0.5, **options})
     return TransferClassifier(config, shape=SHAPE, num_classes=2, context=context)
 
 
