@@ -9,6 +9,7 @@ FUNCTIONS = {
     "audit": "raysynth.data.audit.audit",
     "clean": "raysynth.training.clean",
     "demo": "raysynth.demo",
+    "doctor": "raysynth.cluster.doctor",
     "evaluate": "raysynth.evaluation.evaluate",
     "export_images": "raysynth.data.export",
     "generate": "raysynth.training.generate",

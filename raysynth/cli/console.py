@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import typer
@@ -21,3 +22,10 @@ def say_to_stderr(line: str) -> None:
 def print_json(content: Any) -> None:
     """Print a result as JSON on standard output."""
     typer.echo(json.dumps(content, indent=2, default=str, ensure_ascii=False))
+
+
+def say_table(rows: Sequence[Sequence[str]]) -> None:
+    """Print rows of cells in columns as wide as they need; the first row is the head."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
+    for row in rows:
+        say("  ".join(f"{cell:<{width}}" for cell, width in zip(row, [*widths, 0], strict=True)))

@@ -10,7 +10,8 @@ import warnings
 
 import typer
 
-from raysynth.cli import clean, data, evaluate, models, study, training
+from raysynth.cli import clean, data, doctor, evaluate, jobs, models, study, training
+from raysynth.cli.elsewhere import elsewhere
 from raysynth.cluster.session import prepare_environment
 from raysynth.errors import Interrupted, TrainingStopped, UserError
 from raysynth.interruption import terminate_as_interrupt
@@ -30,13 +31,15 @@ app = typer.Typer(
 app.command("demo")(study.demo_verb)
 app.add_typer(data.app, name="data")
 app.command("models")(models.models_verb)
-app.command("train")(training.train_verb)
-app.command("tune")(training.tune_verb)
-app.command("generate")(training.generate_verb)
-app.command("evaluate")(evaluate.evaluate_verb)
+app.command("train")(elsewhere(training.train_verb))
+app.command("tune")(elsewhere(training.tune_verb))
+app.command("generate")(elsewhere(training.generate_verb))
+app.command("evaluate")(elsewhere(evaluate.evaluate_verb))
 app.command("report")(evaluate.report_verb)
 app.command("clean")(clean.clean_verb)
-app.command("study")(study.study_verb)
+app.command("study")(elsewhere(study.study_verb))
+app.add_typer(jobs.app, name="jobs")
+app.command("doctor")(elsewhere(doctor.doctor_verb))
 
 
 @app.callback(invoke_without_command=True)

@@ -20,7 +20,9 @@ def train_verb(
     epochs: int | None = typer.Option(None, help="Epochs: passes over the train images. Default: 30."),
     set_: list[str] = typer.Option([], "--set", metavar="KEY=VALUE", help=SET_HELP),
     workers: int | None = typer.Option(
-        None, help="Ray Train workers that share each batch; 0 is in-process. Default: the number of GPUs."
+        None,
+        help="Ray Train workers that share each batch; 0 is in-process. Default: the number of GPUs; on a cluster "
+        "without any 1.",
     ),
     out: Path = typer.Option(Path("runs"), help="Parent folder of the run."),
     resume: Path | None = typer.Option(None, metavar="RUN", help="Go on with this run. Default: a new run."),
@@ -99,7 +101,9 @@ def generate_verb(
         None, metavar="DIR", help="Data set whose train counts to match. Default: the training data."
     ),
     seed: int = typer.Option(0, help="Seed of the images."),
-    workers: int = typer.Option(0, help="Ray tasks that draw; 0 is in-process."),
+    workers: int | None = typer.Option(
+        None, help="Ray tasks that draw; 0 is in-process. Default: 0; on a cluster the number of GPUs, or 1."
+    ),
     keep: str | None = typer.Option(
         None, help="agreeing: keep images whose label a classifier of the real train images confirms. Default: all."
     ),

@@ -9,10 +9,12 @@ import os
 import platform
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from raysynth.errors import UserError
 from raysynth.interruption import terminate_as_interrupt
 
 # Set before Ray is imported: most are read by the processes that Ray starts. The figures behind them were measured
@@ -73,14 +75,18 @@ def _has_bytecode(module: str) -> bool:
 def ray_session(*, num_cpus: int | None = None) -> Iterator[None]:
     """A local Ray (never somebody else's cluster) unless one is already initialised here; ended when we began it.
 
-    The dashboard stays on, bound to loopback: Ray Train's clean-up under Tune needs its State API.
+    The dashboard stays on, bound to loopback: Ray Train's clean-up under Tune needs its State API. Only who has this
+    user's token may use either (`raysynth.cluster.tokens`).
     """
     prepare_environment()
     import ray
 
+    from raysynth.cluster.tokens import ensure_token
+
     if ray.is_initialized():
         yield
         return
+    ensure_token()
     ray.init(
         address="local",
         num_cpus=num_cpus or num_cores(),
@@ -96,6 +102,47 @@ def ray_session(*, num_cpus: int | None = None) -> Iterator[None]:
             yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def cluster_session(runtime_env: Mapping[str, Any] | None = None) -> Iterator[None]:
+    """A running cluster, of which this machine is a node, for as long as the block runs: `--address auto`.
+
+    In a job it is the job's cluster. `runtime_env` is Ray's, for all of its workers. Raises UserError when there is no
+    cluster, or it refuses this user's token.
+    """
+    prepare_environment()
+    import ray
+
+    from raysynth.cluster.tokens import REMEDY
+
+    try:
+        ray.init(
+            address="auto",
+            logging_level=logging.ERROR,
+            log_to_driver=False,
+            configure_logging=True,
+            runtime_env=dict(runtime_env) if runtime_env else None,
+        )
+    except ray.exceptions.AuthenticationError as error:
+        raise UserError(f"--address auto: the cluster refuses this user's token; {REMEDY}") from error
+    except ConnectionError as error:
+        raise UserError(
+            "--address auto: no Ray cluster runs on this machine; start one (`ray start --head`), or give the address "
+            "of one elsewhere, http://HEAD:8265"
+        ) from error
+    try:
+        with terminate_as_interrupt():
+            quiet_ray()
+            yield
+    finally:
+        ray.shutdown()
+
+
+def joined_cluster() -> bool:
+    """Whether the Ray of this process is a cluster that somebody else started."""
+    ray = sys.modules.get("ray")
+    return ray is not None and ray.is_initialized() and not ray._private.worker._global_node.head
 
 
 def quiet_ray() -> None:

@@ -68,6 +68,12 @@ def find_blind_nodes(
         return found + silent
 
 
+def look_here(writes: Mapping[str, Location | str]) -> list[BlindNode]:
+    """The same of this process alone, without Ray."""
+    with _tokens(writes) as tokens:
+        return [BlindNode("here", *problem) for problem in _look({}, tokens)]
+
+
 def alive_nodes() -> dict[str, str]:
     """Id -> address of the nodes of the running Ray."""
     import ray

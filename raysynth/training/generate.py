@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from raysynth.cluster.session import ray_session
+from raysynth.cluster.resources import available_resources
+from raysynth.cluster.session import joined_cluster, ray_session
 from raysynth.config import build_config
 from raysynth.data.dataset import Dataset, load_dataset, refuse_existing, write_dataset
 from raysynth.data.locations import Location, locate
@@ -40,7 +41,7 @@ def generate(
     per_class: int | None = None,
     like: Location | str | None = None,
     seed: int = 0,
-    workers: int = 0,
+    workers: int | None = None,
     keep: str | None = None,
     confidence: float | None = None,
     refuse_copies: bool = False,
@@ -51,12 +52,12 @@ def generate(
 
     As many of each class as the training data have, or `per_class` of each, or the train counts of the data set
     `like`. Image i of a class has the same bytes for any number of workers: its own seed, chunks of one size, one
-    thread. `workers`: Ray tasks; 0 is in-process. With `keep` "agreeing" only images are kept to which a classifier of
-    the real train images gives their label with a probability above `confidence` (0.5); with `refuse_copies` those are
-    left out that are copies of train images (see `raysynth.evaluation.copy_reference`). Others are drawn in their
-    place, and the set says how many they were. `overrides` (`--set`) are the family's `sampling_options`, e.g.
-    guidance, in place of the run's. Raises UserError before anything is drawn, and where hardly any image of a class is
-    kept.
+    thread. `workers`: Ray tasks; 0 is in-process, and the default but for a cluster (see `Resources`). With `keep`
+    "agreeing" only images are kept to which a classifier of the real train images gives their label with a probability
+    above `confidence` (0.5); with `refuse_copies` those are left out that are copies of train images (see
+    `raysynth.evaluation.copy_reference`). Others are drawn in their place, and the set says how many they were.
+    `overrides` (`--set`) are the family's `sampling_options`, e.g. guidance, in place of the run's. Raises UserError
+    before anything is drawn, and where hardly any image of a class is kept.
     """
     refuse_existing(out)
     source, sweep = find_run(run)
@@ -64,6 +65,8 @@ def generate(
     settings["config"] = _sampling_config(settings, overrides or {})
     classes: list[str] = settings["data"]["classes"]
     counts = _counts(settings, classes, per_class, like)
+    if workers is None:
+        workers = available_resources().default_workers if joined_cluster() else 0
     if workers < 0:
         raise UserError(f"--workers {workers}: want 0 (in-process) or more")
     if not sum(counts):
@@ -197,7 +200,7 @@ def sample_sharded(
     with ray_session():
         import ray
 
-        draw = ray.remote(sample_run)
+        draw = ray.remote(num_cpus=1, num_gpus=min(1, available_resources().gpus))(sample_run)
         shards = [slice(a, b) for a, b in itertools.pairwise(bounds) if a < b]
         return np.concatenate(ray.get([draw.remote(str(run.resolve()), labels[s], seeds[s], config) for s in shards]))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from raysynth.cluster.resources import available_resources
 from raysynth.errors import TrainingStopped, UserError
 from raysynth.training.run_folder import RunFolder
 
@@ -33,7 +34,7 @@ def ray_trainer(
     from raysynth.cluster.session import quiet_ray
 
     quiet_ray()
-    gpus = min(1.0, float(num_gpus())) if gpus_per_worker is None else gpus_per_worker
+    gpus = min(1.0, float(available_resources().gpus)) if gpus_per_worker is None else gpus_per_worker
     return TorchTrainer(
         train_on_ray_worker,
         train_loop_config={
@@ -93,33 +94,22 @@ def stop_if_failed(run: RunFolder) -> None:
         raise TrainingStopped(f"{run.path}: {status['message']}")
 
 
-def num_gpus() -> int:
-    """GPUs that torch can use on this machine."""
-    import torch
-
-    return torch.cuda.device_count()
-
-
 def check_workers(asked: int | None, option: str = "--workers") -> int:
-    """The number of workers: `asked`, or by default one a GPU, and without GPUs 0, which is in-process.
+    """The number of workers: `asked`, or by default one a GPU; 0 is in-process (see `Resources`).
 
-    Raises UserError for more than this machine has GPUs (or cores) for: Ray would wait for them in vain.
+    Raises UserError for more than there are GPUs (or cores) for: Ray would wait for them in vain.
     """
-    from raysynth.cluster.session import num_cores
-
-    gpus = num_gpus()
+    there = available_resources()
     if asked is None:
-        return gpus
+        return there.default_workers
     if asked < 0:
         raise UserError(f"{option} {asked}: want 0 (in-process) or more")
-    available, unit = (gpus, "GPUs") if gpus else (num_cores(), "cores")
+    available, unit = (there.gpus, "GPUs") if there.gpus else (there.cores, "cores")
     if asked > max(1, available):
-        raise UserError(f"{option} {asked}: this machine has {available} {unit}; use {available} or fewer")
+        raise UserError(f"{option} {asked}: {there.place} has {available} {unit}; use {available} or fewer")
     return asked
 
 
 def threads_per_worker(workers: int) -> int:
     """Cores divided by workers: threads that fight for a core cost more than they give."""
-    from raysynth.cluster.session import num_cores
-
-    return max(1, num_cores() // max(1, workers))
+    return available_resources().cores_each(workers)

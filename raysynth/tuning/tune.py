@@ -158,40 +158,45 @@ def _num_concurrent(space: SearchSpace, asked: int | None, workers_per_trial: in
 
     Raises UserError when there are not enough for one: Ray would wait for them in vain.
     """
-    from raysynth.cluster.session import num_cores
-    from raysynth.training.ray_trainer import num_gpus
+    from raysynth.cluster.resources import available_resources
+    from raysynth.cluster.session import joined_cluster
 
     if asked is not None and asked < 1:
         raise UserError(f"--max-concurrent {asked}: want 1 or more")
     if workers_per_trial < 1:
         raise UserError(f"--workers-per-trial {workers_per_trial}: want 1 or more")
-    fitting = num_cores() / (_cpu_per_worker(space) * workers_per_trial)
-    if _gpu_per_worker(space) > 0:
-        fitting = min(fitting, num_gpus() / (_gpu_per_worker(space) * workers_per_trial))
+    there = available_resources()
+    # Of a cluster's cores one is left to the trials that only wait for their workers; here one more is given to Ray.
+    spare = int(joined_cluster() and workers_per_trial > 1)
+    fitting = (there.cores - spare) / (cpu_per_worker(space) * workers_per_trial)
+    if gpu_per_worker(space) > 0:
+        fitting = min(fitting, there.gpus / (gpu_per_worker(space) * workers_per_trial))
     if fitting < 1:
-        needs = f"{_cpu_per_worker(space):g} cores and {_gpu_per_worker(space):g} GPUs for each of {workers_per_trial}"
+        needs = f"{cpu_per_worker(space):g} cores and {gpu_per_worker(space):g} GPUs for each of {workers_per_trial}"
         raise UserError(
-            f"--workers-per-trial {workers_per_trial}: a trial needs {needs} workers, this machine has {num_cores()} "
-            f"cores and {num_gpus()} GPUs; use fewer, or other resources in the search space"
+            f"--workers-per-trial {workers_per_trial}: a trial needs {needs} workers, {there.place} has {there.cores} "
+            f"cores and {there.gpus} GPUs; use fewer, or other resources in the search space"
         )
     if asked is not None and asked > int(fitting):
-        say(f"--max-concurrent {asked}: {int(fitting)} trials at a time is what this machine has room for")
+        say(f"--max-concurrent {asked}: {int(fitting)} trials at a time is what {there.place} has room for")
     return min(asked or int(fitting), int(fitting), len(space.trials()))
 
 
-def _cpu_per_worker(space: SearchSpace) -> float:
+def cpu_per_worker(space: SearchSpace) -> float:
+    """Cores of each worker of a trial: what the space asks for, or one."""
     return 1.0 if space.resources.cpu is None else space.resources.cpu
 
 
-def _gpu_per_worker(space: SearchSpace) -> float:
+def gpu_per_worker(space: SearchSpace) -> float:
     """A worker has one GPU where there are any, or what the space asks for, which may be none."""
-    from raysynth.training.ray_trainer import num_gpus
+    from raysynth.cluster.resources import available_resources
 
-    return min(1.0, float(num_gpus())) if space.resources.gpu is None else space.resources.gpu
+    return min(1.0, float(available_resources().gpus)) if space.resources.gpu is None else space.resources.gpu
 
 
 def _run_ray(sweep: SweepFolder, space: SearchSpace, concurrent: int, workers_per_trial: int, say: Say) -> None:
     """Hand all trials to Ray Tune; those that ended in an earlier session report their past to ASHA and end."""
+    from raysynth.cluster.resources import available_resources
     from raysynth.cluster.session import num_cores, prepare_environment, ray_session
 
     prepare_environment()
@@ -202,10 +207,10 @@ def _run_ray(sweep: SweepFolder, space: SearchSpace, concurrent: int, workers_pe
     from raysynth.tuning.progress import SweepProgress
     from raysynth.tuning.scheduler import HopeEndingASHA
 
-    cores = num_cores()
+    there = available_resources()
     nested = workers_per_trial > 1
-    cpu = 0.01 if nested else space.resources.cpu or max(1, cores // concurrent)
-    gpu = _gpu_per_worker(space)
+    cpu = 0.01 if nested else space.resources.cpu or there.cores_each(concurrent)
+    gpu = gpu_per_worker(space)
     ended = {t.name for t in name_trials(space) if sweep.run(t).status()["state"] in ("finished", "stopped")}
     jobs = [
         {
@@ -218,7 +223,7 @@ def _run_ray(sweep: SweepFolder, space: SearchSpace, concurrent: int, workers_pe
             "critic_gap": get_family(space.family).critic_gap,
             "num_workers": workers_per_trial,
             "gpus_per_worker": gpu,
-            "num_threads": max(1, cores // (concurrent * workers_per_trial)),
+            "num_threads": there.cores_each(concurrent * workers_per_trial),
         }
         for trial in sorted(name_trials(space), key=lambda t: t.name not in ended)  # ASHA hears the past first
     ]
@@ -233,7 +238,7 @@ def _run_ray(sweep: SweepFolder, space: SearchSpace, concurrent: int, workers_pe
     storage = tempfile.mkdtemp(prefix="raysynth-tune-")  # Ray's own state, which nothing of ours reads
     progress = SweepProgress(sweep, space, say)
     try:
-        with ray_session(num_cpus=cores + 1 if nested else None), progress:
+        with ray_session(num_cpus=num_cores() + 1 if nested else None), progress:
             ray_tune.Tuner(
                 ray_tune.with_resources(run_trial, {"cpu": cpu, "gpu": 0 if nested else gpu}),
                 param_space={"job": ray_tune.grid_search(jobs)},

@@ -1,0 +1,220 @@
+"""Verbs as jobs on a real cluster with a token: one `ray start --head` on ports and in a folder of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from raysynth.cli.main import run
+from raysynth.cluster.http import ask_version
+from raysynth.data.dataset import Dataset
+from raysynth.evaluation.scoring_network import ensure_scoring_network
+
+START_TIMEOUT_S = 180
+# Ports that must be known before; Ray finds the others itself.
+PORTS = ("port", "dashboard-port", "ray-client-server-port", "dashboard-agent-listen-port", "metrics-export-port")
+SMALL = ["--set", "batch_size=8", "--set", "width=4", "--set", "n_critic=1"]
+
+
+@dataclass(frozen=True)
+class Head:
+    """A cluster of one node: its address, and the environment of a user who has its token."""
+
+    address: str
+    environment: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended, and what it printed."""
+
+    status: int
+    out: str
+    err: str
+
+
+Raysynth = Callable[..., Done]
+
+
+@pytest.fixture
+def raysynth(head: Head, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Raysynth:
+    """`raysynth WORDS...` in this process, by a user of the cluster; another token by `token`."""
+
+    def call(*words: object, token: str | None = None) -> Done:
+        for name in ("RAYSYNTH_ADDRESS", "RAY_AUTH_TOKEN_PATH"):
+            monkeypatch.setenv(name, head.environment[name])
+        monkeypatch.delenv("RAY_AUTH_TOKEN", raising=False)
+        if token == "":
+            monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", os.devnull)
+        elif token:
+            monkeypatch.setenv("RAY_AUTH_TOKEN", token)
+        capsys.readouterr()
+        status = run([str(word) for word in words])
+        return Done(status, *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
+    token = tmp_path_factory.mktemp("token") / "auth_token"
+    token.write_text("0123456789abcdef" * 4)
+    token.chmod(0o600)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    environment |= {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(token),
+        "RAY_USAGE_STATS_ENABLED": "0",
+    }
+    ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
+    address = f"http://127.0.0.1:{ports['dashboard-port']}"
+    # Short: a socket's path has at most 107 characters.
+    with tempfile.TemporaryDirectory(prefix="rs-", ignore_cleanup_errors=True) as folder:
+        options = [f"--{name}={port}" for name, port in ports.items()]
+        options += ["--dashboard-host=127.0.0.1", "--include-dashboard=true", "--num-cpus=1", f"--temp-dir={folder}"]
+        command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", *options]
+        with (Path(folder) / "log").open("w") as log:
+            ray = subprocess.Popen(
+                command, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True, cwd=folder
+            )
+        try:
+            wait_for(address, ray, Path(folder) / "log")
+            users = {"RAYSYNTH_ADDRESS": address, "RAY_ADDRESS": f"127.0.0.1:{ports['port']}"}
+            yield Head(address, {**environment, **users})
+            assert ray.poll() is None, (Path(folder) / "log").read_text()
+        finally:
+            end(ray)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def scoring_network(stripes: Dataset) -> None:
+    """What every run needs is there already."""
+    ensure_scoring_network(stripes, threads=1)
+
+
+def free_ports(num_ports: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(num_ports)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def wait_for(address: str, ray: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline and ray.poll() is None:
+        try:
+            ask_version(address)
+            return
+        except OSError:
+            time.sleep(0.5)
+    raise AssertionError(log.read_text())
+
+
+def end(ray: subprocess.Popen[bytes]) -> None:
+    """End `ray start --block`, which ends what it started; then whatever of its process group is left."""
+    ray.terminate()
+    try:
+        ray.wait(30)
+    except subprocess.TimeoutExpired:
+        os.killpg(ray.pid, signal.SIGKILL)
+        ray.wait()
+
+
+def submit(address: str, token: str, entrypoint: str) -> int:
+    """The status of the answer to a job that is sent as Ray's own client sends it."""
+    header = {"Authorization": f"Bearer {token}"} if token else {}
+    body = json.dumps({"entrypoint": entrypoint}).encode()
+    request = urllib.request.Request(f"{address}/api/jobs/", data=body, headers=header, method="POST")
+    try:
+        with urllib.request.urlopen(request) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_a_submit_without_the_token_is_refused(head: Head, raysynth: Raysynth, stripes: Dataset, tmp_path: Path):
+    """By our own client, in one line, and by the cluster itself, whatever the client does."""
+    arguments = ["train", "wcgan_gp", "--data", stripes.path, "--out", tmp_path / "runs", *SMALL]
+    for token, why in (("", "wants a token, and there is none here"), ("another", "refuses this user's token")):
+        refused = raysynth(*arguments, token=token)
+        assert (refused.status, refused.err.count("\n")) == (2, 1)
+        assert why in refused.err
+    assert submit(head.address, "", f"touch {tmp_path}/ran") == 401
+    assert submit(head.address, "another", f"touch {tmp_path}/ran") == 403
+    assert not list(tmp_path.iterdir())
+    assert json.loads(raysynth("jobs", "list", "--json").out) == []
+
+
+def test_a_training_runs_as_a_job(raysynth: Raysynth, stripes: Dataset, tmp_path: Path):
+    """Followed to its end, on a worker of the cluster, its result as JSON."""
+    out = tmp_path / "runs"
+    done = raysynth("train", "wcgan_gp", "--data", stripes.path, "--epochs", 1, *SMALL, "--json", "--out", out)
+    assert done.status == 0, done.err
+    (path,) = (path for path in out.iterdir() if path.name.startswith("wcgan_gp-"))
+    assert json.loads(done.out) == {"run": str(path)}
+    assert json.loads((path / "status.json").read_text())["state"] == "finished"
+    assert "1 workers" in done.err
+    assert "epoch 1/1" in done.err
+    assert "sending raysynth (" in done.err
+    assert "without a token" not in done.err
+    assert "succeeded" in done.err.splitlines()[-1]
+
+
+def test_a_mistake_that_only_the_cluster_sees_has_its_exit_status(raysynth: Raysynth, stripes: Dataset, tmp_path: Path):
+    arguments = ["train", "wcgan_gp", "--data", stripes.path, *SMALL, "--out", tmp_path / "runs"]
+    wrong = raysynth(*arguments, "--workers", 2)
+    assert wrong.status == 2
+    assert "--workers 2: the cluster has 1 cores; use 1 or fewer" in wrong.out
+
+
+def test_a_job_is_detached_followed_and_stopped(head: Head, raysynth: Raysynth, stripes: Dataset, tmp_path: Path):
+    arguments = ["train", "wcgan_gp", "--data", stripes.path, "--epochs", 100_000, *SMALL, "--workers", 0]
+    sent = raysynth(*arguments, "--out", tmp_path / "runs", "--detach", "--json")
+    assert sent.status == 0, sent.err
+    job = json.loads(sent.out)["job"]
+    command = [sys.executable, "-m", "raysynth", "jobs", "logs", "-f", job]
+    follow = subprocess.Popen(command, env=head.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert follow.stdout is not None
+    assert any("epoch 1/100000" in line for line in follow.stdout)
+    follow.send_signal(signal.SIGINT)
+    _, said = follow.communicate()
+    assert follow.returncode == 130
+    assert f"raysynth jobs logs -f {job}" in said
+    assert f"raysynth jobs stop {job}" in said
+
+    assert json.loads(raysynth("jobs", "status", job, "--json").out)["status"] == "RUNNING"
+    assert json.loads(raysynth("jobs", "stop", job, "--json").out)["status"] == "STOPPED"
+    assert raysynth("jobs", "wait", job).status == 1
+    newest = json.loads(raysynth("jobs", "list", "--json").out)[0]
+    assert (newest["job"], newest["status"]) == (job, "STOPPED")
+    assert newest["command"].startswith("raysynth train ")
+    assert "go on with: raysynth train --resume" in raysynth("jobs", "logs", job).out  # as after Ctrl-C
+
+
+def test_the_doctor_joins_the_cluster_from_a_node(head: Head, tmp_path: Path):
+    command = [sys.executable, "-m", "raysynth", "doctor", "--address", "auto", "--json"]
+    command += ["--storage", str(tmp_path), "--space", "wcgan_gp"]
+    done = subprocess.run(command, env=head.environment, capture_output=True, text=True, check=False)
+    content = json.loads(done.stdout)
+    states = {check["subject"]: check["state"] for check in content["checks"]}
+    assert {"versions", "storage", "clock", "dashboard", "token", "room"} <= set(states)
+    assert states["storage"] == states["dashboard"] == states["room"] == states["token"] == "ok"
+    assert [node["resources"]["CPU"] for node in content["nodes"]] == [1]
+    assert done.returncode == (0 if content["is_fit"] else 1)
+    assert not list(tmp_path.iterdir())
