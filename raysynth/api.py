@@ -14,6 +14,7 @@ FUNCTIONS = {
     "export_images": "raysynth.data.export",
     "generate": "raysynth.training.generate",
     "import_images": "raysynth.data.importer",
+    "kuberay": "raysynth.cluster.kuberay",
     "load_dataset": "raysynth.data.dataset",
     "models": "raysynth.models.listing",
     "phantom": "raysynth.data.phantom",

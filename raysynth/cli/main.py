@@ -10,7 +10,7 @@ import warnings
 
 import typer
 
-from raysynth.cli import clean, data, doctor, evaluate, jobs, models, study, training
+from raysynth.cli import clean, cluster, data, doctor, evaluate, jobs, models, study, training
 from raysynth.cli.elsewhere import elsewhere
 from raysynth.cluster.session import prepare_environment
 from raysynth.errors import Interrupted, TrainingStopped, UserError
@@ -36,6 +36,7 @@ app.command("tune")(elsewhere(training.tune_verb))
 app.command("generate")(elsewhere(training.generate_verb))
 app.command("evaluate")(elsewhere(evaluate.evaluate_verb))
 app.command("report")(evaluate.report_verb)
+app.add_typer(cluster.app, name="cluster")
 app.command("clean")(clean.clean_verb)
 app.command("study")(elsewhere(study.study_verb))
 app.add_typer(jobs.app, name="jobs")

@@ -34,6 +34,7 @@ from raysynth.cli.main import app, run
         ["train", "wcgan_gp", "--out", "s3://bucket/runs"],
         ["tune", "wcgan_gp", "--out", "gs://bucket/sweeps"],
         ["train", "wcgan_gp", "--data", "s3://"],
+        ["cluster", "kuberay", "--space", "wcgan_gp", "--image", "x", "--data", "brain", "--out", "s3://lab/sweeps"],
         ["nonsense"],
         ["train", "--nonsense"],
     ],
