@@ -26,7 +26,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Divide the tests among pytest-xdist's processes: a file stays whole, for what its tests share, and all that use
     Ray stay in one process, for the one Ray of the session."""
     for item in items:
-        shares_ray = "ray_cluster" in getattr(item, "fixturenames", ())
+        # Another Ray on the same machine (of tests/ray/test_jobs.py) confuses what looks for the only one there.
+        shares_ray = {"ray_cluster", "ray_head"} & set(getattr(item, "fixturenames", ()))
         item.add_marker(pytest.mark.xdist_group("ray" if shares_ray else str(item.path)))
 
 

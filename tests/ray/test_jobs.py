@@ -50,12 +50,12 @@ Raysynth = Callable[..., Done]
 
 
 @pytest.fixture
-def raysynth(head: Head, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Raysynth:
+def raysynth(ray_head: Head, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Raysynth:
     """`raysynth WORDS...` in this process, by a user of the cluster; another token by `token`."""
 
     def call(*words: object, token: str | None = None) -> Done:
         for name in ("RAYSYNTH_ADDRESS", "RAY_AUTH_TOKEN_PATH"):
-            monkeypatch.setenv(name, head.environment[name])
+            monkeypatch.setenv(name, ray_head.environment[name])
         monkeypatch.delenv("RAY_AUTH_TOKEN", raising=False)
         if token == "":
             monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", os.devnull)
@@ -69,7 +69,7 @@ def raysynth(head: Head, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 
 
 @pytest.fixture(scope="module")
-def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
+def ray_head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
     token = tmp_path_factory.mktemp("token") / "auth_token"
     token.write_text("0123456789abcdef" * 4)
     token.chmod(0o600)
@@ -148,15 +148,15 @@ def submit(address: str, token: str, entrypoint: str) -> int:
         return error.code
 
 
-def test_a_submit_without_the_token_is_refused(head: Head, raysynth: Raysynth, stripes: Dataset, tmp_path: Path):
+def test_a_submit_without_the_token_is_refused(ray_head: Head, raysynth: Raysynth, stripes: Dataset, tmp_path: Path):
     """By our own client, in one line, and by the cluster itself, whatever the client does."""
     arguments = ["train", "wcgan_gp", "--data", stripes.path, "--out", tmp_path / "runs", *SMALL]
     for token, why in (("", "wants a token, and there is none here"), ("another", "refuses this user's token")):
         refused = raysynth(*arguments, token=token)
         assert (refused.status, refused.err.count("\n")) == (2, 1)
         assert why in refused.err
-    assert submit(head.address, "", f"touch {tmp_path}/ran") == 401
-    assert submit(head.address, "another", f"touch {tmp_path}/ran") == 403
+    assert submit(ray_head.address, "", f"touch {tmp_path}/ran") == 401
+    assert submit(ray_head.address, "another", f"touch {tmp_path}/ran") == 403
     assert not list(tmp_path.iterdir())
     assert json.loads(raysynth("jobs", "list", "--json").out) == []
 
@@ -183,13 +183,15 @@ def test_a_mistake_that_only_the_cluster_sees_has_its_exit_status(raysynth: Rays
     assert "--workers 2: the cluster has 1 cores; use 1 or fewer" in wrong.out
 
 
-def test_a_job_is_detached_followed_and_stopped(head: Head, raysynth: Raysynth, stripes: Dataset, tmp_path: Path):
+def test_a_job_is_detached_followed_and_stopped(ray_head: Head, raysynth: Raysynth, stripes: Dataset, tmp_path: Path):
     arguments = ["train", "wcgan_gp", "--data", stripes.path, "--epochs", 100_000, *SMALL, "--workers", 0]
     sent = raysynth(*arguments, "--out", tmp_path / "runs", "--detach", "--json")
     assert sent.status == 0, sent.err
     job = json.loads(sent.out)["job"]
     command = [sys.executable, "-m", "raysynth", "jobs", "logs", "-f", job]
-    follow = subprocess.Popen(command, env=head.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    follow = subprocess.Popen(
+        command, env=ray_head.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     assert follow.stdout is not None
     assert any("epoch 1/100000" in line for line in follow.stdout)
     follow.send_signal(signal.SIGINT)
@@ -207,10 +209,10 @@ def test_a_job_is_detached_followed_and_stopped(head: Head, raysynth: Raysynth, 
     assert "go on with: raysynth train --resume" in raysynth("jobs", "logs", job).out  # as after Ctrl-C
 
 
-def test_the_doctor_joins_the_cluster_from_a_node(head: Head, tmp_path: Path):
+def test_the_doctor_joins_the_cluster_from_a_node(ray_head: Head, tmp_path: Path):
     command = [sys.executable, "-m", "raysynth", "doctor", "--address", "auto", "--json"]
     command += ["--storage", str(tmp_path), "--space", "wcgan_gp"]
-    done = subprocess.run(command, env=head.environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=ray_head.environment, capture_output=True, text=True, check=False)
     content = json.loads(done.stdout)
     states = {check["subject"]: check["state"] for check in content["checks"]}
     assert {"versions", "storage", "clock", "dashboard", "token", "room"} <= set(states)
