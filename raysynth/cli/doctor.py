@@ -30,5 +30,5 @@ def doctor_verb(
     to_do = [check for check in found.checks if check.state != "ok"]
     say("\nwhat to do:" if to_do else "\nnothing to do")
     for check in to_do:
-        say(f"  {check.subject} of {check.node}: {check.remedy}")
+        say(f"  {check.subject} ({check.node}): {check.remedy}")
     return 0 if found.is_fit else 1
