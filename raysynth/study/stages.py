@@ -48,6 +48,8 @@ def run_stages(folder: StudyFolder, settings: StudySettings, *, max_concurrent: 
 
 
 class _Stages:
+    """Does each stage at most once, and writes down how far it is."""
+
     def __init__(
         self, folder: StudyFolder, settings: StudySettings, max_concurrent: int | None, say: Say, session: ExitStack
     ) -> None:

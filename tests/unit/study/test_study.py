@@ -168,6 +168,14 @@ def test_another_study_is_not_mixed_with_this_one(asked, verbs, tmp_path):
         study(**asked)
 
 
+def test_a_study_is_not_gone_on_with_on_other_images(asked, verbs):
+    folder = study(**asked)
+    file = folder / "study.yaml"
+    file.write_text(file.read_text().replace("fingerprint: ", "fingerprint: 0"))
+    with pytest.raises(UserError, match="changed since the study began"):
+        study(resume=folder, say=lambda line: None)
+
+
 def test_a_dry_run_says_the_stages_and_trials(asked, tmp_path, capsys):
     arguments = ["study", *asked["spaces"], "--data", str(asked["data"]), "--out", str(asked["out"]), "--dry-run"]
     assert run(arguments) == 0
