@@ -42,6 +42,9 @@ def run_trial(config: dict[str, Any]) -> None:
     except (TrainingStopped, UserError) as error:
         if run.status()["state"] != "failed":
             run.write_status("failed", run.status()["epoch"], str(error))
+        # Ray Tune ends a sweep at a trial that returns without ever having told the metric: here is the worst.
+        told = {"epoch": run.status()["epoch"], "images_per_s": 0.0, "seconds": 0.0}
+        tune.report({**told, job["metric"]: WORST if job["mode"] == "min" else -WORST})
 
 
 def carrying_forward(job: Mapping[str, Any], report: Callable[[Row], None]) -> Callable[[Row], None]:
