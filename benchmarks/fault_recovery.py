@@ -4,7 +4,7 @@
 
 Each kills with SIGKILL, once, on 16 px images in two classes. `worker`: Ray Train's worker of a training. `node`: one
 of two raylets with all its processes, while a sweep of two trials runs. `driver`: the command of a training by one
-worker, which is then given again with --resume. tests/ray/test_faults.py does the first two.
+worker, which is then given again with --resume. tests/ray/test_faults.py does the first.
 """
 
 from __future__ import annotations
