@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from raysynth.data.locations import refuse_bucket
 from raysynth.errors import UserError
 
 # Small enough for two CPU cores and a few minutes; every figure in the report is computed, none is canned.
@@ -26,6 +27,7 @@ def demo(out: Path | str = "demo", *, seed: int = 0, say: Say = print) -> Path:
     from raysynth.data.phantom import phantom
     from raysynth.study.study import check_out, study
 
+    refuse_bucket(out, "--out")
     out = Path(out)
     check_out(out)
     data = out / "data"

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from raysynth.cli.console import say
+from raysynth.cli.storage import Storage, existing
 from raysynth.data.audit.thresholds import Thresholds
 from raysynth.errors import UserError
 
@@ -33,6 +34,7 @@ GroupDensity = Annotated[
 
 def audit_verb(
     data: Annotated[str, typer.Argument(metavar="DIR", help="Folder of a data set.", show_default=False)],
+    storage: Storage = None,
     against: Annotated[
         list[str] | None,
         typer.Option(
@@ -68,8 +70,8 @@ def audit_verb(
     from raysynth.data.audit.summary import long_lines
 
     found = audit(
-        data,
-        against=against or [],
+        existing(data, storage, "DIR"),
+        against=[existing(each, storage, "--against") for each in against or []],
         rename=parse_rename(rename or [], "theirs=ours"),
         thresholds=Thresholds(score, inverted_score, similarity, neighbours, group_density),
         workers=workers,

@@ -18,6 +18,7 @@ from raysynth.cli.audit import (
     parse_rename,
 )
 from raysynth.cli.console import print_json, say, say_to_stderr
+from raysynth.cli.storage import Storage, existing, named
 from raysynth.data.audit.thresholds import Thresholds
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ AsJson = Annotated[
 @app.command()
 def phantom(
     out: Out,
+    storage: Storage = None,
     images: Annotated[
         int | None,
         typer.Option(help="Number of images, over all classes. Default: 1200; with --volumes 240."),
@@ -65,7 +67,14 @@ def phantom(
     """Draw head slices, or volumes, in four classes: the slices are what is used where --data is left out."""
     from raysynth.data.phantom import phantom as draw
 
-    dataset = draw(out, num_images=images, size=size, volumes=volumes, seed=seed, say=say_to_stderr if as_json else say)
+    dataset = draw(
+        named(out, storage),
+        num_images=images,
+        size=size,
+        volumes=volumes,
+        seed=seed,
+        say=say_to_stderr if as_json else say,
+    )
     _print_dataset(dataset, as_json)
 
 
@@ -81,6 +90,7 @@ def import_(
         ),
     ],
     out: Out,
+    storage: Storage = None,
     size: Size = 64,
     channels: Annotated[int, typer.Option(help="Channels of every image: 1 (grey) or 3 (colour).")] = 1,
     split: Annotated[
@@ -184,7 +194,7 @@ def import_(
 
     dataset = import_images(
         src,
-        out,
+        named(out, storage),
         size=size,
         channels=channels,
         split=cast("Split", split),  # checked there, with the other options
@@ -207,7 +217,7 @@ def import_(
         rename=parse_rename(rename or []),
         folds=folds,
         dedupe=dedupe,
-        add_to=add_to,
+        add_to=existing(add_to, storage, "--add-to"),
         thresholds=Thresholds(score, inverted_score, similarity, neighbours, group_density),
         seed=seed,
         say=say_to_stderr if as_json else say,
@@ -221,12 +231,13 @@ app.command("audit")(audit_verb)
 @app.command()
 def show(
     data: Folder,
+    storage: Storage = None,
     out: Annotated[Path, typer.Option(help="PNG file to write, replaced if it exists.")] = Path("sheet.png"),
 ) -> None:
     """Write a contact sheet by class and the bar chart of images per class and split."""
     from raysynth.data.sheet import show as write_sheet
 
-    say(f"written: {write_sheet(data, out)}")
+    say(f"written: {write_sheet(existing(data, storage, 'DIR'), out)}")
 
 
 @app.command()
@@ -238,11 +249,12 @@ def export(
             metavar="DIR", help="Folder for the PNG files; must not exist or be empty (required, no default)."
         ),
     ],
+    storage: Storage = None,
 ) -> None:
     """Write {train,validation,test}/CLASS/*.png, which `raysynth data import` reads back."""
     from raysynth.data.export import export_images
 
-    export_images(data, to, say=say)
+    export_images(existing(data, storage, "DIR"), to, say=say)
 
 
 def _print_dataset(dataset: Dataset, as_json: bool) -> None:

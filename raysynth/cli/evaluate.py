@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from raysynth.cli.console import print_json, say, say_to_stderr
+from raysynth.cli.storage import Storage, existing, named
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from raysynth.data.locations import Location
 
 
 def evaluate_verb(
@@ -44,7 +47,8 @@ def evaluate_verb(
         help="Train on each synthetic set also with the labels that a classifier of the real images gives: "
         "distillation, reported apart.",
     ),
-    out: Path = typer.Option(Path("evaluations"), help="Parent folder of the evaluation and of its classifiers."),
+    out: str = typer.Option("evaluations", help="Parent folder of the evaluation and of its classifiers."),
+    storage: Storage = None,
     allow_leakage: bool = typer.Option(
         False, "--allow-leakage", help="Go on with synthetic images that know test images, and mark every result."
     ),
@@ -53,32 +57,35 @@ def evaluate_verb(
     ),
 ) -> None:
     """Train classifiers on real, synthetic and mixed images and say whether the synthetic ones help."""
+    from raysynth.data.mirror import fetched
     from raysynth.evaluation.evaluate import evaluate
 
     progress = say_to_stderr if json_ else say
-    folder = evaluate(
-        real,
-        synthetic,
+    place = evaluate(
+        existing(real, storage, "--real"),
+        [existing(each, storage, "--synthetic") for each in synthetic],
         seeds=seeds,
         classifier=classifier,
         backbone=backbone,
         weights=weights,
         input_size=input_size,
-        out=out,
+        out=named(out, storage),
         epochs=epochs,
         curves=curves,
         soft_labels=soft_labels,
         allow_leakage=allow_leakage,
         say=progress,
     )
-    if json_:
-        print_json(summarise_evaluation(folder))
-    else:
-        print_evaluation(folder)
+    with fetched(place, "*.csv", "evaluation.json") as folder:
+        if json_:
+            print_json(summarise_evaluation(folder, place))
+        else:
+            print_evaluation(folder, place)
 
 
 def report_verb(
-    evaluation: Path = typer.Argument(help="Evaluation folder."),
+    evaluation: str = typer.Argument(help="Evaluation folder."),
+    storage: Storage = None,
     out: Path = typer.Option(
         Path("report.html"),
         help="HTML file to write; its figures and tables go to a folder beside it (report_files). Both are replaced if "
@@ -91,11 +98,11 @@ def report_verb(
     """Write one self-contained HTML file about an evaluation, and its figures (SVG, PNG) and tables (CSV) beside it."""
     from raysynth.report.report import report
 
-    say(f"report: {report(evaluation, out, allow_leakage=allow_leakage)}")
+    say(f"report: {report(existing(evaluation, storage, 'EVALUATION'), out, allow_leakage=allow_leakage)}")
 
 
-def print_evaluation(folder: Path) -> None:
-    """The scores, the distance of the images, the verdict, and where all of it is kept."""
+def print_evaluation(folder: Path, place: Location) -> None:
+    """The scores, the distance of the images, the verdict, and the `place` where all of it is kept."""
     import json
 
     import pandas as pd
@@ -129,7 +136,7 @@ def print_evaluation(folder: Path) -> None:
         say("\nCurves: test accuracy, with the difference to the augmented real images alone and its 95 % interval")
         say("\n".join(describe_curves(pd.read_csv(file, keep_default_na=False, na_values=[""]))))
     content = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
-    say(f"\n{content['verdict']['sentence']}\n\nevaluation: {folder}")
+    say(f"\n{content['verdict']['sentence']}\n\nevaluation: {place}")
 
 
 def _score_table(summary: pd.DataFrame, floors: pd.DataFrame) -> str:
@@ -166,7 +173,7 @@ def _mean_and_spread(row: dict[Any, Any], score: str) -> str:
     return f"{mean:.3f}" if deviation != deviation else f"{mean:.3f} ± {deviation:.3f}"
 
 
-def summarise_evaluation(folder: Path) -> dict[str, Any]:
+def summarise_evaluation(folder: Path, place: Location) -> dict[str, Any]:
     """What `print_evaluation` prints, for programs."""
     import json
 
@@ -181,4 +188,4 @@ def summarise_evaluation(folder: Path) -> dict[str, Any]:
         for name in ("scores_summary", "floors", "ks", "spectrum_summary", "fidelity", "copies_summary", "curves")
         if (folder / f"{name}.csv").is_file()
     }
-    return {"evaluation": str(folder), "verdict": content["verdict"], **tables, "seconds": content["seconds"]}
+    return {"evaluation": str(place), "verdict": content["verdict"], **tables, "seconds": content["seconds"]}

@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from raysynth.cli.console import print_json, say, say_to_stderr
+from raysynth.cli.storage import Storage, existing
 from raysynth.cli.training import ALLOW_HELP, DATA_HELP, JSON_HELP, SET_HELP
 
 
@@ -25,6 +26,7 @@ def study_verb(
         None, metavar="SPACE...", help="Search spaces: shipped names, e.g. wcgan_gp cvae, or YAML files."
     ),
     data: str | None = typer.Option(None, metavar="DIR", help=DATA_HELP),
+    storage: Storage = None,
     epochs: int | None = typer.Option(None, help="Epochs of a full trial. Default: each search space's."),
     set_: list[str] = typer.Option([], "--set", metavar="KEY=VALUE", help=f"Fix a key in each space. {SET_HELP}"),
     max_concurrent: int | None = typer.Option(None, help="Trials at a time. Default: as many as cores or GPUs allow."),
@@ -54,7 +56,7 @@ def study_verb(
 
     folder = study(
         spaces or [],
-        data=data,
+        data=existing(data, storage, "--data"),
         epochs=epochs,
         overrides=parse_overrides(set_),
         max_concurrent=max_concurrent,

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import typer
 
 from raysynth.cli.console import print_json, say, say_to_stderr
+from raysynth.cli.storage import Storage, existing, named
 
 DATA_HELP = "Data set folder. Default: the embedded phantom, drawn once."
 ALLOW_HELP = "Go on from a pre-trained run that knows validation or test images, and mark every result."
@@ -24,8 +23,9 @@ def train_verb(
         help="Ray Train workers that share each batch; 0 is in-process. Default: the number of GPUs; on a cluster "
         "without any 1.",
     ),
-    out: Path = typer.Option(Path("runs"), help="Parent folder of the run."),
-    resume: Path | None = typer.Option(None, metavar="RUN", help="Go on with this run. Default: a new run."),
+    out: str = typer.Option("runs", help="Parent folder of the run."),
+    storage: Storage = None,
+    resume: str | None = typer.Option(None, metavar="RUN", help="Go on with this run. Default: a new run."),
     exclude: str | None = typer.Option(
         None,
         metavar="DIR",
@@ -41,13 +41,13 @@ def train_verb(
 
     run = train(
         family,
-        data=data,
+        data=existing(data, storage, "--data"),
         epochs=epochs,
         overrides=parse_overrides(set_),
         workers=workers,
-        out=out,
-        resume=resume,
-        exclude=exclude,
+        out=named(out, storage),
+        resume=existing(resume, storage, "--resume"),
+        exclude=existing(exclude, storage, "--exclude"),
         dry_run=dry_run,
         allow_leakage=allow_leakage,
         say=say_to_stderr if json_ else say,
@@ -65,8 +65,9 @@ def tune_verb(
     workers_per_trial: int = typer.Option(
         1, help="Ray Train workers of each trial; with 1 it trains in Ray Tune's own."
     ),
-    out: Path = typer.Option(Path("sweeps"), help="Parent folder of the sweep."),
-    resume: Path | None = typer.Option(None, metavar="SWEEP", help="Finish this sweep. Default: a new sweep."),
+    out: str = typer.Option("sweeps", help="Parent folder of the sweep."),
+    storage: Storage = None,
+    resume: str | None = typer.Option(None, metavar="SWEEP", help="Finish this sweep. Default: a new sweep."),
     dry_run: bool = typer.Option(False, "--dry-run", help="Check and print the trials, train nothing."),
     allow_leakage: bool = typer.Option(False, "--allow-leakage", help=ALLOW_HELP),
     json_: bool = typer.Option(False, "--json", help=JSON_HELP),
@@ -78,24 +79,25 @@ def tune_verb(
 
     sweep = tune(
         space,
-        data=data,
+        data=existing(data, storage, "--data"),
         epochs=epochs,
         overrides=parse_overrides(set_),
         max_concurrent=max_concurrent,
         workers_per_trial=workers_per_trial,
-        out=out,
-        resume=resume,
+        out=named(out, storage),
+        resume=existing(resume, storage, "--resume"),
         dry_run=dry_run,
         allow_leakage=allow_leakage,
         say=say_to_stderr if json_ else say,
     )
     if json_:
-        print_json({"sweep": str(sweep), "best": SweepFolder(sweep).best()})
+        print_json({"sweep": str(sweep), "best": SweepFolder.open(sweep, "SWEEP").best()})
 
 
 def generate_verb(
-    run: Path = typer.Argument(help="Run folder, or sweep folder (then its best run)."),
+    run: str = typer.Argument(help="Run folder, or sweep folder (then its best run)."),
     out: str = typer.Option(..., metavar="DIR", help="Folder of the synthetic data set. Required."),
+    storage: Storage = None,
     per_class: int | None = typer.Option(None, help="Images of each class. Default: as --like."),
     like: str | None = typer.Option(
         None, metavar="DIR", help="Data set whose train counts to match. Default: the training data."
@@ -123,10 +125,10 @@ def generate_verb(
     from raysynth.training.generate import generate
 
     dataset = generate(
-        run,
-        out=out,
+        existing(run, storage, "RUN"),
+        out=named(out, storage),
         per_class=per_class,
-        like=like,
+        like=existing(like, storage, "--like"),
         seed=seed,
         workers=workers,
         keep=keep,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
 from raysynth.data.audit.cross import find_copies_across
 from raysynth.data.contact import HELD_OUT, FindCopies
 from raysynth.data.dataset import COLUMNS, SPLITS, Dataset, tensor_column, write_dataset
+from raysynth.data.locations import Location
 from raysynth.data.provenance import hashes_by_image, read_hashes, write_hashes
 from raysynth.errors import UserError
 
@@ -58,7 +58,7 @@ def find_excluded(dataset: Dataset, target: Dataset, *, find_copies: FindCopies 
     return Exclusion(dataset, target, kept, int(are_copies.sum()), int((splits[kept] == "train").sum()))
 
 
-def write_rest(exclusion: Exclusion, out: Path) -> Dataset:
+def write_rest(exclusion: Exclusion, out: Location) -> Dataset:
     """Write what is left as a data set; its name and its `source` say how many images are not in it."""
     dataset, target = exclusion.dataset, exclusion.target
     rest = dataset.read([*COLUMNS, "image", "thumbnail"]).take(exclusion.kept)

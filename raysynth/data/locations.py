@@ -26,6 +26,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from raysynth.errors import UserError
+from raysynth.files import replacing
 
 TIMEOUT_S = 10.0  # of a request without an answer; three attempts end within a minute
 MAX_ATTEMPTS = 3
@@ -132,13 +133,19 @@ class BucketPath:
 
     def files(self) -> Iterator[tuple[str, int]]:
         """All files below this folder by name, as path relative to it and number of bytes."""
+        return ((name, num_bytes) for name, (num_bytes, _) in self.versions().items())
+
+    def versions(self) -> dict[str, tuple[int, int]]:
+        """All files below this folder by name: path relative to it -> (number of bytes, nanosecond of its writing)."""
         system, path = self.filesystem()
         with explaining(self):
             # Not every file system tells a missing bucket from an empty one, or finds folders without `recursive`.
             infos = system.get_file_info(fs.FileSelector(path, recursive=True, allow_not_found=True))
             if not infos and self._bucket_is_missing():
                 raise OSError("NO_SUCH_BUCKET")
-        return iter(sorted((info.path[len(path) + 1 :], info.size) for info in infos if info.is_file))
+        return dict(
+            sorted((info.path[len(path) + 1 :], (info.size, info.mtime_ns or 0)) for info in infos if info.is_file)
+        )
 
     def open(self) -> BinaryIO:
         """A file to read from and seek in. Raises FileNotFoundError when there is none."""
@@ -163,6 +170,15 @@ class BucketPath:
 
     def write_text(self, content: str, encoding: str = "utf-8") -> None:
         self.write_bytes(content.encode(encoding))
+
+    def download(self, file: Path) -> None:
+        """Write this file's content to a local file, which appears complete or not at all.
+
+        Raises FileNotFoundError when there is none here.
+        """
+        system, path = self.filesystem()
+        with explaining(self), system.open_input_stream(path) as source, replacing(file) as target:
+            shutil.copyfileobj(source, target, 2**23)
 
     def upload(self, file: Path) -> None:
         """Write a local file here."""
@@ -250,9 +266,9 @@ def arrow_path(location: Location) -> tuple[str, fs.FileSystem | None]:
 
 
 def refuse_bucket(place: Location | str, option: str) -> None:
-    """Raise UserError for a bucket, where a folder is meant that is written to little by little."""
+    """Raise UserError for a bucket, where something for this machine is meant: a page to open, a folder of drawings."""
     if not isinstance(locate(place), Path):
-        raise UserError(f"{option} {locate(place)}: only data sets may be in a bucket; name a local folder")
+        raise UserError(f"{option} {locate(place)}: cannot be in a bucket; name a local folder")
 
 
 def upload_folder(folder: Path, to: BucketPath, *, last: str) -> None:

@@ -13,10 +13,13 @@ import pickle
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from raysynth.config import hash_content
+from raysynth.data.locations import BucketError, BucketPath, Location
+from raysynth.data.mirror import Mirror
 from raysynth.errors import UserError
 from raysynth.models import augment, backbone, blocks, classifier, transfer_classifier
 from raysynth.models.family import Metrics, Model
@@ -27,7 +30,7 @@ CHECKPOINT_EVERY_S = 30.0
 PATHS = ("path", "file", "device")  # where a job's things lie and run makes no other classifier
 
 
-def classifier_file(folder: Path, job: Mapping[str, Any]) -> Path:
+def classifier_file(folder: Location, job: Mapping[str, Any]) -> Location:
     """The file in `folder` of the classifier that a job trains: `<classifier>-<hash>.pt`.
 
     The hash is of everything that the weights depend on: images by fingerprint, classes, config, pre-trained weights by
@@ -58,7 +61,7 @@ def _code(name: str) -> list[str]:
     return [inspect.getsource(module) for module in (*own, augment)]
 
 
-def find_results(file: Path) -> dict[str, Any] | None:
+def find_results(file: Location) -> dict[str, Any] | None:
     """The results of the training that a file is of; None where there is none that can be read."""
     from raysynth.evaluation.fit import read_classifier
 
@@ -71,14 +74,21 @@ def find_results(file: Path) -> dict[str, Any] | None:
 
 class ClassifierRecorder:
     """The loop's recorder of one classifier: a checkpoint after an epoch, where half a minute has passed since the
-    last. They are in a folder beside the classifier's file, named like it.
+    last. They are in a folder beside the classifier's file, named like it; it may be in a bucket.
     """
 
-    def __init__(self, file: Path) -> None:
-        self.folder = file.with_suffix("")
+    def __init__(self, file: Location) -> None:
+        folder = file.parent / file.name.removesuffix(".pt")
+        self.mirror: Mirror | None = None
+        if isinstance(folder, BucketPath):
+            self.mirror = Mirror(folder)
+            folder = self.mirror.path
+        self.folder: Path = folder
         self.saved_at = time.monotonic()
 
     def restore(self, model: Model) -> tuple[list[Row], list[Metrics]]:
+        if self.mirror is not None:
+            self.mirror.fetch("*.pt")
         try:
             state = load_newest_checkpoint(self.folder)
         except UserError:  # none of them can be read: the training begins again
@@ -92,8 +102,15 @@ class ClassifierRecorder:
         if time.monotonic() - self.saved_at >= CHECKPOINT_EVERY_S:
             state = {"model": model.state_dict(), "history": history}
             save_checkpoint(self.folder, int(history[-1]["epoch"]), state)
+            self._push()
             self.saved_at = time.monotonic()
 
     def discard(self) -> None:
         """Remove the checkpoints of a training that has its file."""
         shutil.rmtree(self.folder, ignore_errors=True)
+        self._push()
+
+    def _push(self) -> None:
+        if self.mirror is not None:
+            with suppress(BucketError):  # without it a stopped training loses some time, no more
+                self.mirror.push()

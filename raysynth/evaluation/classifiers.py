@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 from raysynth.data.dataset import Dataset, load_dataset
+from raysynth.data.locations import Location, locate
 from raysynth.errors import TrainingStopped, UserError
 from raysynth.evaluation.classes import label_mapping
 from raysynth.evaluation.classifier_cache import ClassifierRecorder, classifier_file, find_results
@@ -31,7 +31,7 @@ def training_job(
     synthetic: Dataset | None,
     classifier: str,
     options: Mapping[str, Any],
-    folder: Path,
+    folder: Location,
     teacher: str = "",
 ) -> dict[str, Any]:
     """What a task needs, in plain values: it may run on another machine that sees the same files.
@@ -57,7 +57,7 @@ def training_job(
         "device": "cpu",
     }
     if teacher:
-        job["teacher"] = {"file": teacher, "name": Path(teacher).name}
+        job["teacher"] = {"file": teacher, "name": locate(teacher).name}
     return {**job, "file": str(classifier_file(folder, job))}
 
 
@@ -79,13 +79,13 @@ def train_one(job: dict[str, Any]) -> dict[str, Any]:
         save_classifier,
     )
 
-    classes, file = job["classes"], Path(job["file"])
+    classes, file = job["classes"], locate(job["file"])
     parts = [training_pixels(each["path"], classes, "train", each["num_images"]) for each in job["sets"]]
     images, labels = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     recorder = ClassifierRecorder(file)
     with limited_threads(THREADS):
         if teacher := job.get("teacher"):
-            labels = predict_probabilities(load_network(Path(teacher["file"]), job["device"]), images)
+            labels = predict_probabilities(load_network(locate(teacher["file"]), job["device"]), images)
         fitted = fit_classifier(
             images,
             labels,
@@ -142,7 +142,7 @@ def train_all(
     """
     results: dict[int, dict[str, Any]] = {}
     for index, job in enumerate(jobs):
-        if (found := find_results(Path(job["file"]))) is not None:
+        if (found := find_results(locate(job["file"]))) is not None:
             results[index] = {**found, "known": True}
     # The longest first, so that none is left alone at the end; one classifier may be wanted by two names.
     to_do = {jobs[index]["file"]: index for index in range(len(jobs)) if index not in results}

@@ -14,8 +14,10 @@ from typing import Any
 import pandas as pd
 
 from raysynth.cluster.session import ray_session
+from raysynth.cluster.visibility import refuse_invisible
 from raysynth.data.dataset import Dataset
-from raysynth.data.locations import Location
+from raysynth.data.locations import BucketPath, Location, locate
+from raysynth.data.mirror import Mirror
 from raysynth.errors import UserError
 from raysynth.evaluation.classifier_choice import BATCH_SIZE, DEFAULT_CLASSIFIER, choose_classifier
 from raysynth.evaluation.classifiers import train_all, training_job
@@ -48,14 +50,14 @@ def evaluate(
     backbone: str | None = None,
     weights: str | None = None,
     input_size: int | None = None,
-    out: Path | str = "evaluations",
+    out: Location | str = "evaluations",
     epochs: int | None = None,
     curves: bool = False,
     soft_labels: bool = False,
     workers: int | None = None,
     allow_leakage: bool = False,
     say: Say = lambda line: None,
-) -> Path:
+) -> Location:
     """Train the classifier on real, synthetic and mixed images, score it, compare the images; return the folder.
 
     `real` None stands for the embedded phantom data set.
@@ -68,8 +70,9 @@ def evaluate(
     `curves` adds accuracy against the number of real images and against the ratio of synthetic ones, for one synthetic
     set (2 seeds by default; see `evaluation.curves`).
     Everything lands in one new folder `out/evaluation-...`; its `evaluation.json` is written last, so a folder without
-    it is an evaluation that did not finish. The classifiers are in `out/classifiers`, where evaluations after it
-    find them: what was trained before is not trained again, and a stopped one goes on.
+    it is an evaluation that did not finish; in a bucket the folder comes as a whole, at the end. The classifiers are in
+    `out/classifiers`, where evaluations after it find them: what was trained before is not trained again, and a stopped
+    one goes on.
     A synthetic set whose training data, pre-training included, touch the test split is refused; with `allow_leakage` it
     is evaluated, and marked in all that rests on it.
     Raises UserError for such sets and for those that do not fit together, before Ray is started.
@@ -102,21 +105,25 @@ def evaluate(
         for point in points
         for seed in range(num_seeds)
     ]
-    check_out_folder(out)
-    folder = name_folder(Path(out), "evaluation").resolve()
-    folder.mkdir(parents=True)
+    place = name_folder(check_out_folder(out), "evaluation").resolve()
+    mirror = Mirror(place) if isinstance(place, BucketPath) else None
+    folder = mirror.path if mirror else Path(str(place))
     for warning in (warning for item in synthetic_sets for warning in item.warnings):
         say(f"warning: {warning}")
 
     with_ray = workers != 0
     clock = _Clock()
     with ray_session(num_cpus=workers) if with_ray else nullcontext():
+        if with_ray:
+            reads = {f"--synthetic {item.name}": item.dataset.path for item in synthetic_sets}
+            refuse_invisible({"--real": real_set.path, **reads}, {"--out": place.parent})
+        folder.mkdir(parents=True, exist_ok=True)
         clock.lap("start")
 
         # 2. How alike are the images?
         pixels = compare_pixels(folder, real_set, synthetic_sets, leakage, with_ray=with_ray, say=say)
         clock.lap("pixels")
-        fidelity = compare_features(folder, real_set, synthetic_sets, leakage, with_ray=with_ray, say=say)
+        fidelity = compare_features(folder, place, real_set, synthetic_sets, leakage, with_ray=with_ray, say=say)
         clock.lap("fidelity")
         copies = compare_copies(folder, real_set, synthetic_sets, leakage, with_ray=with_ray, say=say)
         clock.lap("copies")
@@ -134,14 +141,14 @@ def evaluate(
                 synthetic=sets.get(training.synthetic or ""),
                 classifier=choice.name,
                 options=options,
-                folder=folder.parent / CLASSIFIERS_FOLDER,
+                folder=place.parent / CLASSIFIERS_FOLDER,
                 teacher=teachers[training.seed] if training.kind == "distilled" else "",
             )
             jobs.append(job)
             if training.trained_on == REAL:
                 teachers[training.seed] = job["file"]
         results = train_all([training for training, _ in wanted], jobs, with_ray=with_ray, say=say)
-        files = [Path(job["file"]) for job in jobs]
+        files = [locate(job["file"]) for job in jobs]
         clock.lap("training")
 
         # 4. Score them: the predictions are the raw result.
@@ -198,7 +205,9 @@ def evaluate(
         "software": describe_environment(),
     }
     write_text(folder / "evaluation.json", json.dumps(content, indent=2, ensure_ascii=False) + "\n")
-    return folder
+    if mirror is not None:
+        mirror.push_at_last()
+    return place
 
 
 def _write_table(path: Path, table: pd.DataFrame) -> None:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from raysynth.data.dataset import Dataset, tensor_column
+from raysynth.data.locations import Location, locate
 from raysynth.data.slices import middle_slices
 from raysynth.evaluation.actor_pool import run_tasks
 from raysynth.evaluation.classes import label_mapping
@@ -46,7 +46,7 @@ class FeatureExtractor:
 
         torch.set_num_threads(THREADS)
         self.chosen = chosen
-        self.scoring = load_scoring_network(Path(scoring_network))
+        self.scoring = load_scoring_network(locate(scoring_network))
         self.backbone = load_backbone().eval().requires_grad_(False)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, np.ndarray]:
@@ -80,7 +80,7 @@ class FeatureExtractor:
 
 
 def extract_features(
-    parts: Sequence[tuple[Dataset, str]], classes: Sequence[str], scoring_network: Path, *, with_ray: bool
+    parts: Sequence[tuple[Dataset, str]], classes: Sequence[str], scoring_network: Location, *, with_ray: bool
 ) -> list[FeatureSet]:
     """Features of each (data set, split), of 1024 images drawn from it where it has more.
 

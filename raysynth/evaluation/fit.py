@@ -5,6 +5,7 @@ There are two: `cnn`, small and trained from nothing, and `transfer`, pre-traine
 
 from __future__ import annotations
 
+import io
 import math
 import time
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ import torch
 from torch import Tensor
 
 from raysynth.data.batches import Batches, in_order
+from raysynth.data.locations import Location
 from raysynth.files import replacing
 from raysynth.models.blocks import lay_out
 from raysynth.models.classifier import Classifier, ClassifierNetwork
@@ -128,7 +130,7 @@ def classifier_of(config: Classifier.Config | TransferClassifier.Config) -> str:
 
 
 def save_classifier(
-    path: Path, model: AnyClassifier, classes: Sequence[str], results: dict[str, float | None] | None = None
+    path: Location, model: AnyClassifier, classes: Sequence[str], results: dict[str, float | None] | None = None
 ) -> None:
     """Write weights and what is needed to build the network again, with `results` of the training if there are any.
 
@@ -143,11 +145,16 @@ def save_classifier(
         "network": {name: tensor.cpu() for name, tensor in model.network.state_dict().items()},
         "results": results or {},
     }
-    with replacing(path) as file:
-        torch.save(content, file)
+    if isinstance(path, Path):
+        with replacing(path) as file:
+            torch.save(content, file)
+    else:
+        stream = io.BytesIO()
+        torch.save(content, stream)
+        path.write_bytes(stream.getvalue())
 
 
-def load_network(path: Path, device: str = "cpu") -> AnyNetwork:
+def load_network(path: Location, device: str = "cpu") -> AnyNetwork:
     """The network of a file of `save_classifier`, ready for predictions.
 
     Raises ValueError for another format, and whatever torch raises for a broken file.
@@ -164,9 +171,10 @@ def load_network(path: Path, device: str = "cpu") -> AnyNetwork:
     return lay_out(network.to(device), len(shape) - 1).eval().requires_grad_(False)
 
 
-def read_classifier(path: Path, device: str = "cpu") -> dict[str, Any]:
+def read_classifier(path: Location, device: str = "cpu") -> dict[str, Any]:
     """The content of a file of `save_classifier`; raises what `load_network` does."""
-    content: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    source = path if isinstance(path, Path) else io.BytesIO(path.read_bytes())
+    content: dict[str, Any] = torch.load(source, map_location=device, weights_only=True)
     if content.get("format") != FILE_FORMAT:
         raise ValueError(f"classifier format {content.get('format')}, this version reads {FILE_FORMAT}")
     return content

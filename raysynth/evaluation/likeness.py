@@ -11,6 +11,7 @@ import pandas as pd
 from raysynth.cluster.session import num_cores
 from raysynth.data.dataset import Dataset
 from raysynth.data.default import cache_folder
+from raysynth.data.locations import Location
 from raysynth.evaluation.background import learn_background
 from raysynth.evaluation.features import MAX_IMAGES, extract_features
 from raysynth.evaluation.fidelity import NUM_DRAWS, describe_fidelity, fidelity_table
@@ -93,6 +94,7 @@ def _compare_spectra(
 
 def compare_features(
     folder: Path,
+    place: Location,
     real: Dataset,
     synthetic: Sequence[SyntheticSet],
     leakage: Mapping[str, str],
@@ -100,12 +102,15 @@ def compare_features(
     with_ray: bool,
     say: Say,
 ) -> dict[str, Any]:
-    """Write fidelity.csv, each set against real `validation` images; return how it was measured."""
+    """Write fidelity.csv, each set against real `validation` images; return how it was measured.
+
+    `folder` is that of the evaluation, `place` where it is known to other machines: the same, or in a bucket.
+    """
     from raysynth.evaluation.scoring_network import ensure_scoring_network
     from raysynth.models.backbone import DEFAULT_BACKBONE
 
     file = ensure_scoring_network(
-        real, fallback_folder=cache_folder() / "scoring", run_folder=folder, threads=num_cores(), say=say
+        real, fallback_folder=cache_folder() / "scoring", run_folder=place, threads=num_cores(), say=say
     )
     parts = [(real, "train"), (real, "validation"), *((item.dataset, "train") for item in synthetic)]
     train, validation, *others = extract_features(parts, real.classes, file, with_ray=with_ray)

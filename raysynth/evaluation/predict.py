@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from raysynth.data.dataset import Dataset, tensor_column
+from raysynth.data.locations import Location, locate
 from raysynth.evaluation.actor_pool import run_tasks
 from raysynth.evaluation.chunks import Chunk, list_chunks, read_chunk
 from raysynth.evaluation.classes import label_mapping
@@ -45,7 +45,7 @@ class Scorer:
 
         torch.set_num_threads(THREADS)
         self.trainings = trainings
-        self.networks = [load_network(Path(file)) for file in files]
+        self.networks = [load_network(locate(file)) for file in files]
         self.names = [name for name, _ in sources]
         self.mappings = [label_mapping(classes, sources[0][1]) for _, classes in sources]
 
@@ -85,7 +85,7 @@ class Scorer:
 def predict_all(
     sources: Sequence[Source],
     trainings: Sequence[Training],
-    files: Sequence[Path],
+    files: Sequence[Location],
     *,
     with_ray: bool,
     say: Callable[[str], None] = lambda line: None,

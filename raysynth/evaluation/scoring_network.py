@@ -14,12 +14,12 @@ import torch
 
 from raysynth.data.batches import in_order
 from raysynth.data.dataset import Dataset
+from raysynth.data.locations import Location
 from raysynth.errors import UserError
 from raysynth.evaluation.diversity import Diversity
 from raysynth.evaluation.fit import AnyNetwork, load_network, scoring_batch_size
 from raysynth.evaluation.frechet import MAX_FEATURES, joint_frechet
 from raysynth.evaluation.kept_classifier import ensure_classifier
-from raysynth.files import replacing
 from raysynth.training.checkpoints import brief
 
 # Small and short on purpose: it is trained before every first search on a data set.
@@ -49,27 +49,30 @@ def ensure_scoring_network(
     dataset: Dataset,
     *,
     fallback_folder: Path | None = None,
-    run_folder: Path | None = None,
+    run_folder: Location | None = None,
     threads: int | None = None,
     say: Callable[[str], None] = lambda line: None,
-) -> Path:
+) -> Location:
     """The file of this data set's scoring network, `DIR/scoring/<fingerprint>-<recipe>.pt`; trained if need be. The
     recipe is the code too: another version of it trains its own.
 
-    It is kept in `fallback_folder` where DIR cannot be written to, and where DIR is in a bucket: then the file is a
-    copy in `run_folder`, which all workers of a run see. Raises UserError when the data set has no train images.
+    It is kept in `fallback_folder` where DIR cannot be written to, and where DIR is in a bucket. Where DIR or
+    `run_folder` is in one, the file is a copy in `run_folder`, which all workers of a run see. Raises UserError when
+    the data set has no train images.
     """
     network = ensure_classifier(
         dataset, RECIPE, purpose="scoring network", fallback_folder=fallback_folder, threads=threads, say=say
     )
-    if run_folder is None or isinstance(dataset.path, Path):
+    if run_folder is None or (isinstance(dataset.path, Path) and isinstance(run_folder, Path)):
         return network
-    with replacing(run_folder / "scoring.pt") as file:
-        file.write(network.read_bytes())
-    return run_folder / "scoring.pt"
+    file = run_folder / "scoring.pt"
+    if isinstance(file, Path):
+        file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(network.read_bytes())
+    return file
 
 
-def load_scoring_network(path: Path, device: str = "cpu") -> ScoringNetwork:
+def load_scoring_network(path: Location, device: str = "cpu") -> ScoringNetwork:
     """The network of a file of `ensure_scoring_network`.
 
     Raises UserError when it is gone, broken, or another version's: scores of another network cannot be compared.

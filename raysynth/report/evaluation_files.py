@@ -9,6 +9,8 @@ from typing import Any
 
 import pandas as pd
 
+from raysynth.data.locations import BucketError, BucketPath, Location, locate
+from raysynth.data.mirror import Mirror
 from raysynth.errors import UserError
 from raysynth.report.style import marked
 
@@ -65,17 +67,27 @@ TABLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "copies_held_out": (("id", "class"), ("ratio", "score")),
     "histograms": (("source", "class", "channel"), ("intensity", "count")),
 }
+_COPIED = ("*.yaml", "*.json", "*.csv", "samples/*")  # of a run or a sweep's runs
 OPTIONAL = ("curves",)  # tables that an evaluation has only where they were asked for
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """An evaluation folder in memory. A table that is missing is empty, and `notes` says so."""
+    """An evaluation folder in memory. A table that is missing is empty, and `notes` says so.
+
+    `path` is the folder on this machine, which `mirrors` keep where the evaluation is in a bucket.
+    """
 
     path: Path
     content: dict[str, Any]
     tables: dict[str, pd.DataFrame]
     notes: list[str] = field(default_factory=list)
+    mirrors: dict[Location, Mirror] = field(default_factory=dict)
+
+    @property
+    def place(self) -> Location:
+        """Where the evaluation is, on this machine or in a bucket."""
+        return next((mirror.location for mirror in self.mirrors.values() if mirror.path == self.path), self.path)
 
     @property
     def real(self) -> dict[str, Any]:
@@ -143,11 +155,41 @@ class Evaluation:
         return rows
 
     def locate(self, path: str | None) -> Path | None:
-        """The folder that a path in `evaluation.json` means, or None when it is no longer there."""
+        """The folder that a path in `evaluation.json` means, or None when it is no longer there.
+
+        Of a run or a sweep in a bucket it is a copy, which stays as long as this object.
+        """
         if not path:
             return None
+        if isinstance(place := locate(path), BucketPath):
+            return self._copy(place)
         places = (Path(path), self.path / path)
         return next((place for place in places if place.is_dir()), None)
+
+    def _copy(self, place: BucketPath) -> Path | None:
+        if place not in self.mirrors:
+            mirror = Mirror(place)
+            try:
+                mirror.fetch("checkpoints/*", *(f"{above}{name}" for above in ("", "runs/*/") for name in _COPIED))
+            except BucketError:
+                return None
+            self.mirrors[place] = mirror
+        path = self.mirrors[place].path
+        return path if any(path.iterdir()) else None
+
+
+def open_evaluation(place: Location | str) -> Evaluation:
+    """Read an evaluation folder, which may be in a bucket; raises what `load_evaluation` does, and BucketError."""
+    location = locate(place)
+    if not isinstance(location, BucketPath):
+        return load_evaluation(location)
+    if not (location / "evaluation.json").is_file():
+        raise UserError(f"EVALUATION {place}: no evaluation.json there; make one with `raysynth evaluate`")
+    mirror = Mirror(location)
+    mirror.fetch("*.json", "*.csv", "suspicious_pairs.parquet")
+    evaluation = load_evaluation(mirror.path)
+    evaluation.mirrors[location] = mirror
+    return evaluation
 
 
 def load_evaluation(path: Path) -> Evaluation:

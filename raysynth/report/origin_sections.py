@@ -281,7 +281,7 @@ def provenance_blocks(evaluation: Evaluation) -> list[dict[str, Any]]:
     """Titles and (key, value) rows of everything that the evaluation rests on."""
     content = evaluation.content
     blocks = [
-        ("Evaluation", {"folder": str(evaluation.path), **{k: content.get(k) for k in ("created", "seeds")}}),
+        ("Evaluation", {"folder": str(evaluation.place), **{k: content.get(k) for k in ("created", "seeds")}}),
         ("Real data set", {k: v for k, v in evaluation.real.items() if k != "counts"}),
         *(
             (f"Synthetic set {s.get('name')}", {k: v for k, v in s.items() if k != "counts"})

@@ -79,7 +79,7 @@ def render(evaluation: Evaluation, *, say: Callable[[str], None] = lambda line: 
         script=Markup(script),
         # The one script that may run is the one that was put there.
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        title=evaluation.real.get("name") or evaluation.path.name,
+        title=evaluation.real.get("name") or evaluation.place.name,
         created=str(evaluation.content.get("created") or "")[:10],
         version=version("raysynth"),
     )

@@ -6,16 +6,16 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from raysynth.data.locations import refuse_bucket
+from raysynth.data.locations import Location, naming, refuse_bucket
 from raysynth.errors import UserError
 from raysynth.files import write_text
-from raysynth.report.evaluation_files import Evaluation, load_evaluation
+from raysynth.report.evaluation_files import Evaluation, open_evaluation
 from raysynth.report.page import render
 from raysynth.report.report_files import folder_beside, refuse_foreign, replacing_folder, write_files
 
 
 def report(
-    evaluation: Path,
+    evaluation: Location | str,
     out: Path = Path("report.html"),
     *,
     allow_leakage: bool = False,
@@ -29,11 +29,12 @@ def report(
     that folder holds other files, and when a synthetic set knows test images and neither the evaluation nor
     `allow_leakage` allows it.
     """
-    evaluation, out = Path(evaluation), Path(out)
+    out = Path(out)
     _check_out(out)
     folder = folder_beside(out)
     refuse_foreign(folder)
-    content = load_evaluation(evaluation)
+    with naming("EVALUATION"):
+        content = open_evaluation(evaluation)
     if not allow_leakage:
         _refuse_leakage(content)
     say(f"report of {evaluation}")
@@ -55,7 +56,7 @@ def _refuse_leakage(evaluation: Evaluation) -> None:
         contact = entry.get("contact") or {}
         if contact.get("status") == "touches" and not evaluation.content.get("allow_leakage"):
             raise UserError(
-                f"EVALUATION {evaluation.path}: {entry.get('name')} knows test images: {contact.get('detail')}; "
+                f"EVALUATION {evaluation.place}: {entry.get('name')} knows test images: {contact.get('detail')}; "
                 "evaluate images made without them, or go on with --allow-leakage and every result marked"
             )
 

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from raysynth.cluster.session import num_cores, ray_session
+from raysynth.data.locations import Location
 from raysynth.errors import TrainingStopped, UserError
 from raysynth.study.study_folder import Stage, StudyFolder, StudySettings
 from raysynth.training.follow import format_duration
@@ -62,7 +63,7 @@ class _Stages:
         self.started = time.monotonic()
         self.problem = ""  # of the last stage that failed
 
-    def do(self, name: str, inputs: Sequence[str], work: Callable[[], Path]) -> str | None:
+    def do(self, name: str, inputs: Sequence[str], work: Callable[[], Location]) -> str | None:
         """The result of a stage, by `work` where it is not there yet; None, and a line, where it fails."""
         if done := self.folder.finished(name, inputs):
             return done.result
@@ -72,7 +73,7 @@ class _Stages:
         before = self.folder.stages().get(name, Stage(name)).seconds
         stage = self.folder.write_stage(Stage(name, "running", inputs=list(inputs), seconds=before))
         try:
-            result = str(work().resolve().relative_to(self.folder.path.resolve()))
+            result = str(Path(str(work())).resolve().relative_to(self.folder.path.resolve()))
         except (TrainingStopped, UserError) as error:
             self.problem = str(error)
             self.say(f"{name} failed: {error}")
@@ -82,7 +83,7 @@ class _Stages:
         self.folder.write_stage(stage, state="finished", result=result, seconds=seconds)
         return result
 
-    def sweep(self, name: str) -> Path:
+    def sweep(self, name: str) -> Location:
         parent = self.folder.path / "sweeps" / name
         self._start_ray()
         if begun := sorted(parent.glob("*/sweep.json")):
@@ -112,7 +113,7 @@ class _Stages:
         )
         return out
 
-    def evaluate(self, synthetic: Sequence[str]) -> Path:
+    def evaluate(self, synthetic: Sequence[str]) -> Location:
         from raysynth.evaluation.evaluate import evaluate
 
         self._start_ray()

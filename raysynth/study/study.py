@@ -10,7 +10,7 @@ from typing import Any
 from raysynth.config import build_config
 from raysynth.data.dataset import load_dataset, refuse_existing
 from raysynth.data.default import default_dataset
-from raysynth.data.locations import Location
+from raysynth.data.locations import Location, refuse_bucket
 from raysynth.errors import Interrupted, UserError
 from raysynth.evaluation.classifier_choice import choose_classifier
 from raysynth.lock import locked
@@ -145,6 +145,7 @@ def _quietly(line: str) -> None:
 
 def check_out(out: Path) -> None:
     """Raise UserError when a study can neither be begun in `out` nor gone on with: it holds something else."""
+    refuse_bucket(out, "--out")
     check_out_folder(out)
     if StudyFolder(out).exists():
         return

@@ -123,7 +123,7 @@ def _in_use(run: Path) -> bool:
 def _holding(run: Path) -> ExitStack:
     with ExitStack() as locks:
         for folder in (sweep_of(run), run):
-            if folder is not None:
+            if isinstance(folder, Path):
                 locks.enter_context(locked(folder, "clean"))
         return locks.pop_all()
 

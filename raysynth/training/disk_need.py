@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from pathlib import Path
 
 import torch
 
+from raysynth.data.locations import Location, locate
 from raysynth.errors import UserError
 from raysynth.models.family import Family
 from raysynth.training.checkpoints import named_tensors
@@ -26,9 +28,11 @@ def run_bytes(model: Family) -> int:
     return (model.config.num_checkpoints + 1) * checkpoint + REST_BYTES
 
 
-def refuse_full(out: Path | str, num_bytes: int, what: str) -> None:
-    """Raise UserError when the disk of `out` has no room for `what`."""
-    existing = next(path for path in (Path(out).absolute(), *Path(out).absolute().parents) if path.exists())
+def refuse_full(out: Location | str, num_bytes: int, what: str) -> None:
+    """Raise UserError when the disk of `out`, or of the working folders of a bucket, has no room for `what`."""
+    folder = locate(out)
+    folder = (folder if isinstance(folder, Path) else Path(tempfile.gettempdir())).absolute()
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(existing).free
     if num_bytes > free:
         raise UserError(

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
+from raysynth.data.locations import BucketError
 from raysynth.training.loop import Row
-from raysynth.training.run_folder import RunFolder
+from raysynth.training.run_folder import PROGRESS, RunFolder
 
 POLL_S = 0.3
+BUCKET_POLL_S = 3.0  # each is a few requests
 
 
 @contextmanager
 def following(run: RunFolder, say: Callable[[str], None]) -> Iterator[None]:
-    """While the block runs, say a line for each new epoch of `run`, and one for whatever goes wrong."""
+    """While the block runs, say a line for each new epoch of `run`, and one for whatever goes wrong.
+
+    A bucket that is out of reach is whoever writes there to speak of; here its epochs are told when it is back.
+    """
     num_epochs = run.settings()["epochs"]
     done = threading.Event()
     read = run.versions()
@@ -37,7 +42,9 @@ def following(run: RunFolder, say: Callable[[str], None]) -> Iterator[None]:
 
     def watch() -> None:
         nonlocal read
-        while not done.wait(POLL_S):
+        while not done.wait(POLL_S if run.mirror is None else BUCKET_POLL_S):
+            with suppress(BucketError):
+                run.refresh(*PROGRESS)
             # Only what was written anew is read: the time of this thread is lost to an in-process training.
             if (written := run.versions()) != read:
                 read = written
@@ -50,6 +57,8 @@ def following(run: RunFolder, say: Callable[[str], None]) -> Iterator[None]:
     finally:
         done.set()
         watcher.join()
+        with suppress(BucketError):
+            run.refresh(*PROGRESS)
         say_new()
 
 

@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ import torch
 
 from raysynth.cluster.resources import available_resources
 from raysynth.cluster.session import joined_cluster, ray_session
+from raysynth.cluster.visibility import refuse_invisible
 from raysynth.config import build_config
 from raysynth.data.dataset import Dataset, load_dataset, refuse_existing, write_dataset
 from raysynth.data.locations import Location, locate
@@ -22,7 +22,7 @@ from raysynth.errors import UserError
 from raysynth.models.context import Context, hash_seed
 from raysynth.models.registry import get_family
 from raysynth.training.agreement import agreement_judge, ensure_agreement_classifier
-from raysynth.training.checkpoints import load_newest_checkpoint, restore
+from raysynth.training.checkpoints import restore
 from raysynth.training.find_run import find_run
 from raysynth.training.refuse_copies import copy_judge
 from raysynth.training.run_folder import RunFolder
@@ -35,7 +35,7 @@ Say = Callable[[str], None]
 
 
 def generate(
-    run: Path | str,
+    run: Location | str,
     *,
     out: Location | str,
     per_class: int | None = None,
@@ -71,9 +71,11 @@ def generate(
         raise UserError(f"--workers {workers}: want 0 (in-process) or more")
     if not sum(counts):
         raise UserError(f"--like {like}: has no train images; name another data set, or use --per-class")
-    state = load_newest_checkpoint(source.checkpoints, say=say)
+    state = source.newest_checkpoint(say=say)
     if state is None:
-        raise UserError(f"RUN {source.path}: has no checkpoint yet; go on with `raysynth train --resume {source.path}`")
+        raise UserError(
+            f"RUN {source.location}: has no checkpoint yet; go on with `raysynth train --resume {source.location}`"
+        )
 
     if keep not in (None, "agreeing"):
         raise UserError(f"--keep {keep}: want agreeing, or leave it out to keep all")
@@ -86,7 +88,7 @@ def generate(
     def seed_of(label: int, number: int) -> int:
         return hash_seed(seed, label, number)
 
-    draw = partial(sample_sharded, source.path, workers=workers, config=settings["config"])
+    draw = partial(sample_sharded, source.location, workers=workers, config=settings["config"])
     chosen: dict[str, Any] = {}
     judges = []
     if keep:
@@ -98,7 +100,7 @@ def generate(
         chosen |= {"refuse_copies": True, "copy_threshold": round(threshold, 5)}
     if judges:
         wanted = " that agree" * bool(keep) + " that are no copies" * refuse_copies
-        say(f"drawing {sum(counts)} images{wanted} from {source.path}")
+        say(f"drawing {sum(counts)} images{wanted} from {source.location}")
         with ray_session() if workers else nullcontext():  # one for all of its draws
             found = draw_chosen(draw, seed_of, counts, classes, judges)
         images, labels, numbers = found.images, found.labels, found.numbers
@@ -119,7 +121,7 @@ def generate(
     else:
         labels = np.repeat(np.arange(len(classes)), counts)
         numbers = np.concatenate([np.arange(count) for count in counts])
-        say(f"drawing {len(labels)} images from {source.path}")
+        say(f"drawing {len(labels)} images from {source.location}")
         images = draw(labels, np.array([seed_of(int(c), int(i)) for c, i in zip(labels, numbers, strict=True)]))
     seeds = np.array([seed_of(int(c), int(i)) for c, i in zip(labels, numbers, strict=True)], dtype=np.int64)
     seen = source.provenance()
@@ -137,7 +139,7 @@ def generate(
         },
         source={"generated_by": settings["family"]},
         provenance={
-            "run": str(source.path.resolve()),
+            "run": str(source.location.resolve()),
             "sweep": str(sweep.resolve()) if sweep else None,
             "family": settings["family"],
             "config": settings["config"],
@@ -187,7 +189,7 @@ def _sampling_config(settings: dict[str, Any], overrides: Mapping[str, Any]) -> 
 
 
 def sample_sharded(
-    run: Path, labels: np.ndarray, seeds: np.ndarray, *, workers: int, config: dict[str, Any]
+    run: Location, labels: np.ndarray, seeds: np.ndarray, *, workers: int, config: dict[str, Any]
 ) -> np.ndarray:
     """Images (N, C, H, W) uint8 of a run, in the order of `labels` (N,) and `seeds` (N,).
 
@@ -200,6 +202,7 @@ def sample_sharded(
     with ray_session():
         import ray
 
+        refuse_invisible({"RUN": run}, {})
         draw = ray.remote(num_cpus=1, num_gpus=min(1, available_resources().gpus))(sample_run)
         shards = [slice(a, b) for a, b in itertools.pairwise(bounds) if a < b]
         return np.concatenate(ray.get([draw.remote(str(run.resolve()), labels[s], seeds[s], config) for s in shards]))
@@ -210,12 +213,12 @@ def sample_run(run: str, labels: np.ndarray, seeds: np.ndarray, config: dict[str
     num_threads = torch.get_num_threads()
     torch.set_num_threads(1)  # how a sum is split over threads decides its last bit
     try:
-        folder = RunFolder(run)
+        folder = RunFolder.open(run)
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         settings = folder.settings()
         settings["config"] = config or settings["config"]
         family = build_family(settings, Context(seed=settings["config"]["seed"], device=device))
-        state = load_newest_checkpoint(folder.checkpoints)
+        state = folder.newest_checkpoint()
         assert state is not None, f"{run}: the checkpoint has gone"
         restore(family, state, folder.checkpoints)
         return sample_uint8(family, torch.as_tensor(labels), torch.as_tensor(seeds))

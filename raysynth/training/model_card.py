@@ -89,7 +89,7 @@ def _training(status: Mapping[str, Any], history: Sequence[Mapping[str, float]],
 
 def _trained_on(run: RunFolder, data: Mapping[str, Any]) -> str:
     parts = [table(["class", "train images"], data["train_counts"].items()), origins_table(run.provenance().entries)]
-    if (run.path / "data" / DATA_CARD).is_file():
+    if (run.location / "data" / DATA_CARD).is_file():
         parts.append(f"Which images were left out, and why: [data card](data/{DATA_CARD}).")
     return "\n\n".join(parts)
 

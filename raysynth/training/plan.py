@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from raysynth.config import build_config
 from raysynth.data.dataset import Dataset, load_dataset
 from raysynth.data.default import cache_folder, default_dataset
-from raysynth.data.locations import Location
+from raysynth.data.locations import Location, locate
 from raysynth.data.provenance import Provenance, training_provenance, write_hashes
 from raysynth.errors import UserError
 from raysynth.models.registry import get_family
-from raysynth.training.checkpoints import load_newest_checkpoint
 from raysynth.training.disk_need import run_bytes
 from raysynth.training.pretrained import check_pretrained, inherited_provenance, resolve_pretrained
 from raysynth.training.run_folder import RunFolder
@@ -95,20 +93,20 @@ def check_restart(run: RunFolder, say: Say) -> None:
     """
     from raysynth.evaluation.scoring_network import load_scoring_network
 
-    load_newest_checkpoint(run.checkpoints, say=say)
+    run.newest_checkpoint(say=say)
     if network := run.settings().get("scoring_network"):
-        load_scoring_network(Path(network))
+        load_scoring_network(locate(network))
 
 
 def create_run(
-    path: Path,
+    run: RunFolder,
     settings: dict[str, Any],
     *,
-    scoring_network: Path | None = None,
+    scoring_network: Location | None = None,
     provenance: Provenance | None = None,
     say: Say,
 ) -> RunFolder:
-    """Write a planned run's folder; the scoring network is trained first where it is not cached yet.
+    """Write the folder of the planned `run`; the scoring network is trained first where it is not cached yet.
 
     `provenance` is the data set's `training_provenance`, for those who write many runs on it.
     """
@@ -118,13 +116,14 @@ def create_run(
     dataset: Dataset = settings["dataset"]
     if scoring_network is None:
         scoring_network = ensure_scoring_network(
-            dataset, fallback_folder=cache_folder() / "scoring", run_folder=path, threads=num_cores(), say=say
+            dataset, fallback_folder=cache_folder() / "scoring", run_folder=run.location, threads=num_cores(), say=say
         )
     seen = (provenance or training_provenance(dataset)) + inherited_provenance(settings["config"])
-    path.mkdir(parents=True, exist_ok=True)
-    write_hashes(seen.hashes, path)
+    run.path.mkdir(parents=True, exist_ok=True)
+    write_hashes(seen.hashes, run.path)
     return RunFolder.create(
-        path,
+        run.location,
+        mirror=run.mirror,
         family=settings["family"],
         dataset=dataset,
         num_epochs=settings["epochs"],
@@ -148,5 +147,5 @@ def describe(settings: dict[str, Any], run: RunFolder, workers: int, *, num_imag
     config = ", ".join(f"{key}={value}" for key, value in settings["config"].items())
     return (
         f"{settings['family']}, {settings['epochs']} epochs, {where}, on {num_images} train images "
-        f"({side}) of {data['name']} -> {run.path}\n  {config}"
+        f"({side}) of {data['name']} -> {run.location}\n  {config}"
     )

@@ -12,7 +12,7 @@ from raysynth.data.provenance import Provenance, inherit
 from raysynth.errors import UserError
 from raysynth.models.context import Context
 from raysynth.models.family import Family
-from raysynth.training.checkpoints import load_newest_checkpoint, restore
+from raysynth.training.checkpoints import restore
 from raysynth.training.find_run import find_run
 from raysynth.training.run_folder import RunFolder
 
@@ -30,7 +30,7 @@ def resolve_pretrained(family: type[Family], config: dict[str, Any], dataset: Da
         raise UserError("--set pretrained: missing; name the folder of a trained run, e.g. --set pretrained=runs/NAME")
     option = "--set pretrained"
     run, _ = find_run(config["pretrained"], option)
-    path = run.path.resolve()
+    path = run.location.resolve()
     if (state := run.status()["state"]) not in ("finished", "stopped"):
         raise UserError(f"{option}={path}: {state}, not finished; finish it with `raysynth train --resume {path}`")
     theirs = run.settings()["data"]["classes"]
@@ -52,7 +52,7 @@ def load_pretrained(run: str, context: Context) -> Family:
     if not run:
         raise UserError("--set pretrained: missing; name the folder of a trained run, e.g. --set pretrained=runs/NAME")
     folder = RunFolder.open(run, "--set pretrained")
-    state = load_newest_checkpoint(folder.checkpoints)
+    state = folder.newest_checkpoint()
     if state is None:
         raise UserError(f"--set pretrained={run}: no checkpoint yet; finish it with `raysynth train --resume {run}`")
     settings = folder.settings()

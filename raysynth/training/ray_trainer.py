@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from raysynth.cluster.resources import available_resources
-from raysynth.errors import TrainingStopped, UserError
-from raysynth.training.run_folder import RunFolder
+from raysynth.errors import NotUploaded, TrainingStopped, UserError
+from raysynth.training.run_folder import PROGRESS, RunFolder
 
 Row = dict[str, float]
 
@@ -38,7 +38,7 @@ def ray_trainer(
     return TorchTrainer(
         train_on_ray_worker,
         train_loop_config={
-            "run": str(run.path.resolve()),
+            "run": str(run.location.resolve()),
             "num_threads": num_threads,
             "search": dict(search) if search else None,
         },
@@ -48,7 +48,7 @@ def ray_trainer(
             resources_per_worker={"CPU": 1, "GPU": gpus} if gpus and workers else None,
         ),
         run_config=ray.train.RunConfig(
-            name=f"{run.path.parent.name}-{run.path.name}",
+            name=f"{run.location.parent.name}-{run.location.name}",
             storage_path=storage,
             failure_config=ray.train.FailureConfig(max_failures=2, controller_failure_limit=2),
             logging_config=LoggingConfig(log_level="ERROR"),
@@ -79,19 +79,25 @@ def train_on_ray_worker(job: dict[str, Any]) -> None:
             device=get_device(),
             report=carrying_forward(job["search"], report) if job["search"] else report,
         )
+    except NotUploaded:
+        raise  # Ray starts it again: the bucket may be back by then
     except TrainingStopped:
         # A training that cannot go on is no fault of a worker: Ray would start it again, to end in the same way. All
         # workers return, and whoever started them reads the run's status. Where that could not even be written, the
         # storage is at fault, and another attempt may find it mended.
-        if worker.get_world_rank() == 0 and RunFolder(job["run"]).status()["state"] != "failed":
-            raise
+        if worker.get_world_rank() == 0:
+            run = RunFolder(job["run"])
+            run.refresh(*PROGRESS)
+            if run.status()["state"] != "failed":
+                raise
 
 
 def stop_if_failed(run: RunFolder) -> None:
     """Raise TrainingStopped with the run's own reason when its workers could not go on."""
+    run.refresh(*PROGRESS)
     status = run.status()
     if status["state"] == "failed":
-        raise TrainingStopped(f"{run.path}: {status['message']}")
+        raise TrainingStopped(f"{run.location}: {status['message']}")
 
 
 def check_workers(asked: int | None, option: str = "--workers") -> int:

@@ -15,7 +15,7 @@ from raysynth.data.batches import to_uint8
 from raysynth.errors import TrainingStopped
 from raysynth.models.context import hash_seed
 from raysynth.models.family import Family, Metrics, Model
-from raysynth.training.checkpoints import load_newest_checkpoint, restore, save_checkpoint
+from raysynth.training.checkpoints import restore, save_checkpoint
 from raysynth.training.grid import write_grid
 from raysynth.training.health import at_the_end, describe, find_problems
 from raysynth.training.loop import Row
@@ -30,7 +30,7 @@ class RunRecorder:
     """The loop's recorder for one run. Only rank 0 records; every worker restores.
 
     A checkpoint holds the metrics up to its epoch, so a crash between it and metrics.csv loses nothing: on resume both
-    tell the same story.
+    tell the same story. A run in a bucket is brought there after each epoch; see `RunFolder.keep`.
     """
 
     def __init__(self, run: RunFolder, family: Family, *, num_epochs: int) -> None:
@@ -44,7 +44,7 @@ class RunRecorder:
 
     def restore(self, model: Model) -> tuple[list[Row], list[Metrics]]:
         """Load the newest checkpoint, if there is one; the history up to it, and steps of the epoch after it."""
-        state = load_newest_checkpoint(self.run.checkpoints)
+        state = self.run.newest_checkpoint()
         if state is None:
             return [], []
         restore(model, state, self.run.checkpoints)
@@ -59,6 +59,7 @@ class RunRecorder:
         assert isinstance(model, Family)
         if steps:
             self._patiently(lambda: self._save(model, history, steps))
+            self.run.keep(try_again_later=True)
         else:
             self._patiently(lambda: self._keep(model, history))
 
@@ -70,8 +71,8 @@ class RunRecorder:
             except OSError as error:
                 if time.monotonic() - began + wait_s > PATIENCE_S:
                     raise TrainingStopped(
-                        f"{self.run.path}: cannot be written to ({error.strerror or error}) for {PATIENCE_S:.0f} s; "
-                        f"mend or free the storage, then go on with: raysynth train --resume {self.run.path}"
+                        f"{self.run.location}: cannot be written ({error.strerror or error}) for {PATIENCE_S:.0f} s; "
+                        f"mend or free the storage, then go on with: raysynth train --resume {self.run.location}"
                     ) from error
                 time.sleep(wait_s)
                 wait_s = min(2 * wait_s, 10.0)
@@ -102,6 +103,7 @@ class RunRecorder:
         if last or epoch % (model.config.sample_every or max(1, self.num_epochs // NUM_GRIDS)) == 0:
             self._write_samples(model, epoch)
         self._write_events(row, epoch)
+        self.run.keep(try_again_later=not last)
 
     def _write_samples(self, family: Family, epoch: int) -> None:
         """A grid with one row a class, from the same seeds each time, so that grids of two epochs can be compared."""

@@ -6,9 +6,10 @@ import json
 import os
 import platform
 import secrets
+import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from importlib.metadata import version
@@ -22,7 +23,8 @@ from raysynth.cards import write_card
 from raysynth.config import load_yaml
 from raysynth.data.contact import Status, worst
 from raysynth.data.dataset import Dataset
-from raysynth.data.locations import refuse_bucket
+from raysynth.data.locations import BucketError, BucketPath, Location, locate, naming
+from raysynth.data.mirror import Mirror
 from raysynth.data.provenance import Provenance, run_provenance
 from raysynth.errors import UserError
 from raysynth.files import write_text
@@ -31,9 +33,11 @@ from raysynth.training.model_card import FILE_NAME as MODEL_CARD
 from raysynth.training.model_card import model_card
 
 ENDED = ("finished", "stopped", "failed")  # states in which nothing more is written by itself
+NOTES = ("*.yaml", "*.json", "*.csv", "*.parquet")  # what a run says of itself: all but pictures, events and weights
+PROGRESS = ("metrics.csv", "findings.csv", "status.json")  # what changes while it is trained
 
 
-def name_folder(parent: Path, prefix: str) -> Path:
+def name_folder(parent: Location, prefix: str) -> Location:
     """A new name `parent/<prefix>-<date>-<time>-<4 hex digits>` in which nothing stands yet."""
     return parent / f"{prefix}-{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
@@ -62,12 +66,23 @@ def _code_revision() -> str | None:
         return None
 
 
-def check_out_folder(out: Path | str, option: str = "--out") -> None:
-    """Raise UserError when no folder can be made in `out`: a bucket, a file, or it may not be written to."""
-    refuse_bucket(out, option)
-    existing = next(path for path in (Path(out).absolute(), *Path(out).absolute().parents) if path.exists())
+def check_out_folder(out: Location | str, option: str = "--out") -> Location:
+    """The folder or place in a bucket in which another folder shall be made.
+
+    Raises UserError when none can be: `out` is a file, or it may not be written to.
+    """
+    with naming(option):
+        location = locate(out)
+        if isinstance(location, BucketPath):
+            location.exists()  # for a message without the next line's name
+            probe = location / f".raysynth-{secrets.token_hex(8)}"
+            probe.write_bytes(b"")
+            probe.unlink()
+            return location
+    existing = next(path for path in (location.absolute(), *location.absolute().parents) if path.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK):
         raise UserError(f"{option} {out}: {existing} is not a folder that can be written to; choose another")
+    return location
 
 
 def describe_dataset(dataset: Dataset) -> dict[str, Any]:
@@ -84,16 +99,37 @@ def describe_dataset(dataset: Dataset) -> dict[str, Any]:
 
 
 class RunFolder:
-    """Reading and writing a run. `config.yaml` says all that the training was asked; see `create`."""
+    """Reading and writing a run. `config.yaml` says all that the training was asked; see `create`.
 
-    def __init__(self, path: Path | str) -> None:
-        self.path = Path(path)
+    `location` is where it is, a folder or a place in a bucket; `path` is the folder that is read and written here: the
+    same one, or the bucket's working folder (see `raysynth.data.mirror`). There `refresh` brings what others have
+    written, and `keep` takes away what was written here; both do nothing for a folder.
+    """
+
+    def __init__(self, place: Location | str, mirror: Mirror | None = None) -> None:
+        """`mirror` is that of `place` where it is a part of another one's, a sweep's."""
+        self.location = locate(place)
+        if isinstance(self.location, BucketPath):
+            self.mirror: Mirror | None = mirror or Mirror(self.location)
+            self.path = self.mirror.path
+        else:
+            self.mirror, self.path = None, self.location
 
     @classmethod
     def create(
-        cls, path: Path, *, family: str, dataset: Dataset, num_epochs: int, config: dict[str, Any], **more: Any
+        cls,
+        place: Location | str,
+        *,
+        family: str,
+        dataset: Dataset,
+        num_epochs: int,
+        config: dict[str, Any],
+        mirror: Mirror | None = None,
+        **more: Any,
     ) -> RunFolder:
         """Make the folder with `config.yaml` and `environment.json`; `config` is the family's complete config."""
+        run = cls(place, mirror)
+        path = run.path
         path.mkdir(parents=True, exist_ok=True)
         content = {
             "family": family,
@@ -106,21 +142,60 @@ class RunFolder:
         write_text(path / "config.yaml", yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
         environment = describe_environment() | {"data_fingerprint": dataset.fingerprint, "seed": config["seed"]}
         write_text(path / "environment.json", json.dumps(environment, indent=2) + "\n")
-        return cls(path)
+        return run
 
     @classmethod
-    def open(cls, path: Path | str, option: str = "RUN") -> RunFolder:
+    def open(cls, place: Location | str, option: str = "RUN") -> RunFolder:
         """An existing run.
 
         Raises UserError, naming `option`, when the folder is none.
         """
-        if not (Path(path) / "config.yaml").is_file():
-            raise UserError(f"{option} {path}: not a run (no config.yaml in it); `raysynth train` makes one")
-        return cls(path)
+        with naming(option):
+            run = cls(place)
+            run.refresh()
+        if not (run.path / "config.yaml").is_file():
+            raise UserError(f"{option} {place}: not a run (no config.yaml in it); `raysynth train` makes one")
+        return run
+
+    def refresh(self, *names: str) -> None:
+        """Bring here what others have written: the files with these names (default: all `NOTES`)."""
+        if self.mirror is not None:
+            self.mirror.fetch(*(names or NOTES))
+
+    def keep(self, *, try_again_later: bool = False) -> None:
+        """Take what was written here to the bucket.
+
+        A bucket may be out of reach for a while: with `try_again_later` that is said, on standard error, and left to
+        the next call. Else it is tried for some time; raises NotUploaded when it cannot be done, naming the folder
+        here, which stays and is a run of its own.
+        """
+        if self.mirror is None:
+            return
+        if not try_again_later:
+            self.mirror.push_at_last()
+            return
+        try:
+            self.mirror.push()
+        except BucketError as error:
+            print(f"warning: not uploaded: {error}; tried again after the next epoch", file=sys.stderr)
+
+    def discard(self) -> None:
+        """Remove all of it."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        if isinstance(self.location, BucketPath):
+            for name in self.location.versions():
+                (self.location / name).unlink()
 
     @property
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
+
+    def newest_checkpoint(self, *, say: Callable[[str], None] | None = None) -> dict[str, Any] | None:
+        """See `load_newest_checkpoint`, whose errors it raises."""
+        from raysynth.training.checkpoints import load_newest_checkpoint
+
+        self.refresh("checkpoints/*")
+        return load_newest_checkpoint(self.checkpoints, say=say)
 
     @property
     def samples(self) -> Path:
@@ -131,7 +206,7 @@ class RunFolder:
         content = load_yaml(self.path / "config.yaml", "RUN")
         missing = {"family", "epochs", "config", "data"} - set(content if isinstance(content, dict) else ())
         if missing:
-            raise UserError(f"RUN {self.path}: config.yaml lacks {sorted(missing)[0]!r}; train a new run")
+            raise UserError(f"RUN {self.location}: config.yaml lacks {sorted(missing)[0]!r}; train a new run")
         settings: dict[str, Any] = content
         return settings
 

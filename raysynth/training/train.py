@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -33,14 +32,14 @@ def train(
     epochs: int | None = None,
     overrides: Mapping[str, Any] | None = None,
     workers: int | None = None,
-    out: Path | str = "runs",
-    resume: Path | str | None = None,
+    out: Location | str = "runs",
+    resume: Location | str | None = None,
     exclude: Location | str | None = None,
     dry_run: bool = False,
     allow_leakage: bool = False,
     say: Say = print,
-) -> Path:
-    """Train a family and return its run folder.
+) -> Location:
+    """Train a family and return its run folder, in `out`, which may be in a bucket.
 
     `workers`: 0 is in-process; the default is the number of GPUs. `overrides` are config keys (`--set`). Images that
     have a copy among the validation or test images of the data set `exclude` are left out. With `resume`, goes on with
@@ -75,11 +74,11 @@ def train(
     else:
         if family is None:
             raise UserError("FAMILY: missing; name one, e.g. `raysynth train wcgan_gp`")
-        check_out_folder(out)
+        parent = check_out_folder(out)
         epochs = DEFAULT_EPOCHS if epochs is None else epochs
         settings = plan_run(family, data, epochs, overrides or {}, workers, say, allow_leakage=allow_leakage)
-        refuse_full(out, settings["num_bytes"], "the run")
-        run = RunFolder(name_folder(Path(out), family))
+        refuse_full(parent, settings["num_bytes"], "the run")
+        run = RunFolder(name_folder(parent, family))
         if exclude is not None:
             excluded = find_excluded(settings["dataset"], load_dataset(exclude, "--exclude"))
             say(
@@ -88,23 +87,24 @@ def train(
             )
     say(describe(settings, run, workers, num_images=excluded.num_train if excluded else None))
     if dry_run:
-        return run.path
+        return run.location
     if resume is None:
         try:
             if excluded is not None:
-                settings["dataset"] = rest = write_rest(excluded, run.path / "data")
+                settings["dataset"] = rest = write_rest(excluded, run.location / "data")
                 name, num_epochs = settings["family"], settings["epochs"]
                 check_fits(name, settings["config"], rest, max(1, workers), epochs=num_epochs, say=_quietly)
-            create_run(run.path, settings, say=say)
+            create_run(run, settings, say=say)
+            run.keep()
         except BaseException:
-            shutil.rmtree(run.path, ignore_errors=True)  # nothing in it is a run yet
+            run.discard()  # nothing in it is a run yet
             raise
     with ExitStack() as locks:
         locks.enter_context(locked(run.path, "RUN" if resume is None else "--resume"))
-        if (sweep := sweep_of(run.path)) is not None:
+        if isinstance(sweep := sweep_of(run.location), Path):
             locks.enter_context(locked(sweep, "--resume"))
         execute(run, workers, say)
-    return run.path
+    return run.location
 
 
 def _quietly(line: str) -> None:
@@ -121,16 +121,21 @@ def execute(run: RunFolder, workers: int, say: Say) -> None:
             _fit(run, workers)
             stop_if_failed(run)
         except KeyboardInterrupt:
+            run.refresh()
             run.write_card()
-            raise Interrupted(f"stopped; go on with: raysynth train --resume {shlex.quote(str(run.path))}") from None
+            run.keep()
+            raise Interrupted(
+                f"stopped; go on with: raysynth train --resume {shlex.quote(str(run.location))}"
+            ) from None
         except Exception:
             stop_if_failed(run)
             raise
-    say(f"run: {run.path}")
+    say(f"run: {run.location}")
 
 
 def _fit(run: RunFolder, workers: int) -> None:
     from raysynth.cluster.session import prepare_environment, ray_session
+    from raysynth.cluster.visibility import refuse_invisible
 
     prepare_environment()
     num_threads = threads_per_worker(workers)
@@ -138,4 +143,5 @@ def _fit(run: RunFolder, workers: int) -> None:
         ray_trainer(run, workers, None, num_threads=num_threads).fit()
         return
     with ray_session(), tempfile.TemporaryDirectory(prefix="raysynth-train-") as storage:
+        refuse_invisible({"--data": run.settings()["data"]["path"]}, {"--out": run.location})
         ray_trainer(run, workers, storage, num_threads=num_threads).fit()

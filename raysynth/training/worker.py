@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,8 @@ import torch
 from raysynth.config import build_config
 from raysynth.data.batches import Batches, to_uint8
 from raysynth.data.dataset import Dataset, load_dataset
-from raysynth.errors import TrainingStopped, UserError
+from raysynth.data.locations import locate
+from raysynth.errors import NotUploaded, TrainingStopped, UserError
 from raysynth.interruption import noticing
 from raysynth.models.context import Context, hash_seed
 from raysynth.models.family import Family
@@ -46,11 +46,12 @@ def train_run(
     """Train the run in `run_path` to its last epoch, from its newest checkpoint if it has one.
 
     All that it needs stands in the run's `config.yaml`. Every worker calls `report` once an epoch. Raises
-    TrainingStopped at a non-finite value; the run's `status.json` then says so too. In a main thread, Ctrl-C and
-    SIGTERM end a single worker after the step under way, with a checkpoint: KeyboardInterrupt.
+    TrainingStopped at a non-finite value; the run's `status.json` then says so too. Raises NotUploaded when the run is
+    in a bucket that was out of reach at its end. In a main thread, Ctrl-C and SIGTERM end a single worker after the
+    step under way, with a checkpoint: KeyboardInterrupt.
     """
     torch.set_num_threads(num_threads)
-    run = RunFolder(run_path)
+    run = RunFolder.open(run_path)
     settings = run.settings()
     device = device or torch.device("cpu")
     context = Context(seed=settings["config"]["seed"], device=device, rank=rank, world_size=world_size)
@@ -72,10 +73,13 @@ def train_run(
                 report=report,
                 should_stop=told_to_stop if world_size == 1 else None,  # several would have to agree at every step
             )
+    except NotUploaded:
+        raise
     except TrainingStopped as stop:
         if rank == 0:
             with suppress(OSError):  # storage that cannot be written to may be what stopped it
                 run.write_status("failed", run.status()["epoch"], str(stop))
+                run.keep()
         raise
     finally:
         recorder.close()
@@ -91,7 +95,9 @@ def frechet_score(family: Family, dataset: Dataset, settings: dict[str, Any]) ->
         return None
     from raysynth.evaluation.scoring_network import FrechetScorer, load_scoring_network
 
-    scorer = FrechetScorer(dataset, load_scoring_network(Path(settings["scoring_network"]), str(family.context.device)))
+    scorer = FrechetScorer(
+        dataset, load_scoring_network(locate(settings["scoring_network"]), str(family.context.device))
+    )
     labels = torch.as_tensor(scorer.labels)
     seeds = torch.tensor([hash_seed("frechet", index) for index in range(len(labels))])
 

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from raysynth.training.follow import format_duration
 from raysynth.training.health import at_the_end, describe
+from raysynth.training.run_folder import PROGRESS
 from raysynth.tuning.space import SearchSpace
 from raysynth.tuning.sweep_folder import SweepFolder, format_parameters, name_trials
 from raysynth.tuning.trial import WORST
@@ -75,24 +76,30 @@ class SweepProgress(Callback):
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         job = trial.config["job"]
         run = self.sweep.run(self.trials[job["trial"]])
+        run.refresh(*PROGRESS)
         state = run.status()["state"]
         if state == "running":  # it has not reached its last epoch: ASHA ended it
             state = "stopped"
             findings = describe(at_the_end(run.findings(), run.history()))
             message = f"ended early by ASHA; {findings}" if findings else "ended early by ASHA"
             run.write_status(state, int(self.rows.get(job["trial"], {}).get("epoch", 0)), message)
+            run.keep()
         self._set(trial, state)
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         name = trial.config["job"]["trial"]
-        epoch = self.sweep.run(self.trials[name]).status()["epoch"]
+        run = self.sweep.run(self.trials[name])
+        run.refresh(*PROGRESS)
+        epoch = run.status()["epoch"]
         self._interject(f"trial {name}: {_problem(trial)}; tried again from epoch {epoch}")
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         run = self.sweep.run(self.trials[trial.config["job"]["trial"]])
+        run.refresh(*PROGRESS)
         status = run.status()
         if status["state"] != "failed":
             run.write_status("failed", status["epoch"], _problem(trial))
+            run.keep()
         self._set(trial, "failed")
 
     def _set(self, trial: Any, status: str) -> None:

@@ -13,10 +13,12 @@ import yaml
 
 from raysynth.config import build_config
 from raysynth.data.dataset import Dataset
+from raysynth.data.locations import BucketPath, Location, locate, naming
+from raysynth.data.mirror import Mirror
 from raysynth.errors import UserError
 from raysynth.files import write_text
 from raysynth.training.health import at_the_end
-from raysynth.training.run_folder import RunFolder, describe_dataset, describe_environment
+from raysynth.training.run_folder import NOTES, RunFolder, describe_dataset, describe_environment
 from raysynth.tuning.space import SearchSpace
 
 
@@ -29,33 +31,63 @@ class Trial:
 
 
 class SweepFolder:
-    """Reading and writing a sweep: `space.yaml`, `sweep.json`, `runs/<trial>/`, `table.csv`, `best.json`."""
+    """Reading and writing a sweep: `space.yaml`, `sweep.json`, `runs/<trial>/`, `table.csv`, `best.json`.
 
-    def __init__(self, path: Path | str) -> None:
-        self.path = Path(path)
+    `location` and `path` are as in `RunFolder`, and so are `refresh` and `keep`.
+    """
+
+    def __init__(self, place: Location | str, mirror: Mirror | None = None) -> None:
+        self.location = locate(place)
+        if isinstance(self.location, BucketPath):
+            self.mirror: Mirror | None = mirror or Mirror(self.location)
+            self.path = self.mirror.path
+        else:
+            self.mirror, self.path = None, self.location
 
     @classmethod
     def create(
-        cls, path: Path, *, space: SearchSpace, dataset: Dataset, scoring_network: Path, **more: Any
+        cls,
+        place: Location | str,
+        *,
+        space: SearchSpace,
+        dataset: Dataset,
+        scoring_network: Location,
+        mirror: Mirror | None = None,
+        **more: Any,
     ) -> SweepFolder:
         """Write what makes the folder a sweep, beside the runs that are in it; `sweep.json` last."""
+        sweep = cls(place, mirror)
+        path = sweep.path
         path.mkdir(parents=True, exist_ok=True)
         content = space.model_dump(exclude_none=True)
         write_text(path / "space.yaml", yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
         write_text(path / "environment.json", json.dumps(describe_environment(), indent=2) + "\n")
         settings = {"data": describe_dataset(dataset), "scoring_network": str(scoring_network.resolve()), **more}
         write_text(path / "sweep.json", json.dumps(settings, indent=2) + "\n")
-        return cls(path)
+        return sweep
 
     @classmethod
-    def open(cls, path: Path | str, option: str) -> SweepFolder:
+    def open(cls, place: Location | str, option: str) -> SweepFolder:
         """An existing sweep.
 
         Raises UserError, naming `option`, when the folder is none.
         """
-        if not (Path(path) / "sweep.json").is_file():
-            raise UserError(f"{option} {path}: not a sweep (no sweep.json in it); `raysynth tune` makes one")
-        return cls(path)
+        with naming(option):
+            sweep = cls(place)
+            sweep.refresh()
+        if not (sweep.path / "sweep.json").is_file():
+            raise UserError(f"{option} {place}: not a sweep (no sweep.json in it); `raysynth tune` makes one")
+        return sweep
+
+    def refresh(self) -> None:
+        """Bring here what the trials, and others, have written: tables and what runs say of themselves."""
+        if self.mirror is not None:
+            self.mirror.fetch(*NOTES, *(f"runs/*/{name}" for name in NOTES))
+
+    def keep(self) -> None:
+        """Take what was written here to the bucket. Raises NotUploaded when it cannot be done."""
+        if self.mirror is not None:
+            self.mirror.push_at_last()
 
     def settings(self) -> dict[str, Any]:
         """`sweep.json`."""
@@ -72,7 +104,8 @@ class SweepFolder:
         return build_config(SearchSpace, content, origin=f"{self.path / 'space.yaml'}:")
 
     def run(self, trial: Trial) -> RunFolder:
-        return RunFolder(self.path / "runs" / trial.name)
+        mirror = self.mirror.below(f"runs/{trial.name}") if self.mirror else None
+        return RunFolder(self.location / f"runs/{trial.name}", mirror)
 
     def best(self) -> dict[str, Any] | None:
         """`best.json`, or None while the sweep has none."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
-from raysynth.errors import TrainingStopped, UserError
+from raysynth.errors import NotUploaded, TrainingStopped, UserError
 from raysynth.training.health import is_hopeless
 
 Row = dict[str, float]
@@ -25,11 +24,11 @@ def run_trial(config: dict[str, Any]) -> None:
     """
     from ray import tune
 
-    from raysynth.training.run_folder import RunFolder
+    from raysynth.training.run_folder import PROGRESS, RunFolder
 
     job = config["job"]
     report = carrying_forward(job, lambda row: tune.report(dict(row)))
-    run = RunFolder(job["run"])
+    run = RunFolder.open(job["run"])
     if job["replay"]:
         for row in run.history():
             report(row)
@@ -39,9 +38,13 @@ def run_trial(config: dict[str, Any]) -> None:
             _train_nested(job)
         else:
             _train_here(job, report)
+    except NotUploaded:
+        raise
     except (TrainingStopped, UserError) as error:
+        run.refresh(*PROGRESS)
         if run.status()["state"] != "failed":
             run.write_status("failed", run.status()["epoch"], str(error))
+            run.keep()
         # Ray Tune ends a sweep at a trial that returns without ever having told the metric: here is the worst.
         told = {"epoch": run.status()["epoch"], "images_per_s": 0.0, "seconds": 0.0}
         tune.report({**told, job["metric"]: WORST if job["mode"] == "min" else -WORST})
@@ -89,7 +92,7 @@ def _train_nested(job: dict[str, Any]) -> None:
 
     with tempfile.TemporaryDirectory(prefix="raysynth-trial-") as storage:
         ray_trainer(
-            RunFolder(Path(job["run"])),
+            RunFolder(job["run"]),
             job["num_workers"],
             storage,
             num_threads=job["num_threads"],
@@ -97,4 +100,4 @@ def _train_nested(job: dict[str, Any]) -> None:
             search={key: job[key] for key in ("metric", "mode", "epochs", "critic_gap")},
             callbacks=[TuneReportCallback()],
         ).fit()
-    stop_if_failed(RunFolder(Path(job["run"])))
+    stop_if_failed(RunFolder(job["run"]))

@@ -7,12 +7,11 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from raysynth.data.dataset import load_dataset
 from raysynth.data.default import cache_folder, default_dataset
-from raysynth.data.locations import Location
+from raysynth.data.locations import Location, locate
 from raysynth.data.provenance import training_provenance
 from raysynth.errors import Interrupted, TrainingStopped, UserError
 from raysynth.lock import locked
@@ -35,13 +34,13 @@ def tune(
     overrides: Mapping[str, Any] | None = None,
     max_concurrent: int | None = None,
     workers_per_trial: int = 1,
-    out: Path | str = "sweeps",
-    resume: Path | str | None = None,
+    out: Location | str = "sweeps",
+    resume: Location | str | None = None,
     dry_run: bool = False,
     allow_leakage: bool = False,
     say: Say = print,
-) -> Path:
-    """Train every trial of a search space (a shipped name or a YAML file) and return the sweep's folder.
+) -> Location:
+    """Train every trial of a search space (a shipped name or a YAML file) and return the sweep's folder, in `out`.
 
     Trials run in-process in Ray Tune's own workers, or, with `workers_per_trial` > 1, as nested Ray Train runs.
     `resume` finishes a sweep that was stopped: finished trials are not trained again, and the others go on from their
@@ -61,10 +60,10 @@ def tune(
             raise UserError("SPACE: missing; name one, e.g. `raysynth tune wcgan_gp`")
         search = load_space(space, overrides or {})
         concurrent = _num_concurrent(search, max_concurrent, workers_per_trial, say)  # before anything is written
-        sweep, search = _plan(search, data, epochs, workers_per_trial, Path(out), dry_run, allow_leakage, say)
+        sweep, search = _plan(search, data, epochs, workers_per_trial, out, dry_run, allow_leakage, say)
     if dry_run:
         say(format_trials(search))
-        return sweep.path
+        return sweep.location
     say(f"{len(name_trials(search))} trials of {search.family}, {search.epochs} epochs, {concurrent} at a time")
     with locked(sweep.path, "SWEEP" if resume is None else "--resume"):
         _run_ray(sweep, search, concurrent, workers_per_trial, say)
@@ -74,13 +73,12 @@ def tune(
 def _check_restart(sweep: SweepFolder, space: SearchSpace, say: Say) -> None:
     """As `check_restart` of each trial that has not ended; one that cannot go on is the trial's own failure."""
     from raysynth.evaluation.scoring_network import load_scoring_network
-    from raysynth.training.checkpoints import load_newest_checkpoint
 
-    load_scoring_network(Path(sweep.settings()["scoring_network"]))
+    load_scoring_network(locate(sweep.settings()["scoring_network"]))
     for trial in name_trials(space):
         if sweep.run(trial).status()["state"] not in ("finished", "stopped"):
             with suppress(UserError):
-                load_newest_checkpoint(sweep.run(trial).checkpoints, say=say)
+                sweep.run(trial).newest_checkpoint(say=say)
 
 
 def _plan(
@@ -88,7 +86,7 @@ def _plan(
     data: Location | str | None,
     epochs: int | None,
     workers_per_trial: int,
-    out: Path,
+    out: Location | str,
     dry_run: bool,
     allow_leakage: bool,
     say: Say,
@@ -102,7 +100,7 @@ def _plan(
 
     if epochs is not None and epochs < 1:
         raise UserError(f"--epochs {epochs}: want 1 or more")
-    check_out_folder(out)
+    parent = check_out_folder(out)
     if epochs is not None:
         search = search.model_copy(update={"epochs": epochs})
     dataset = load_dataset(data) if data is not None else default_dataset(say)
@@ -116,12 +114,12 @@ def _plan(
         check_fits(search.family, config, dataset, workers_per_trial, epochs=search.epochs, say=lambda line: None)
         for config in configs.values()
     )
-    refuse_full(out, num_bytes, f"{len(configs)} trials")
+    refuse_full(parent, num_bytes, f"{len(configs)} trials")
     contacts = {
         pretrained: check_pretrained({"pretrained": pretrained}, dataset, allow_leakage=allow_leakage, say=say)
         for pretrained in dict.fromkeys(config.get("pretrained") for config in configs.values())
     }
-    sweep_path = name_folder(out, search.family)
+    sweep_path = name_folder(parent, search.family)
     say(f"up to {format_bytes(num_bytes)} of disk")
     if dry_run:
         return SweepFolder(sweep_path), search
@@ -138,12 +136,18 @@ def _plan(
             "dataset": dataset,
             "contact": contacts[configs[trial.name].get("pretrained")],
         }
-        create_run(sweep.run(trial).path, settings, scoring_network=network, provenance=provenance, say=say)
+        create_run(sweep.run(trial), settings, scoring_network=network, provenance=provenance, say=say)
     # Last: a folder that says that it is a sweep has all its runs.
     SweepFolder.create(
-        sweep_path, space=search, dataset=dataset, scoring_network=network, workers_per_trial=workers_per_trial
+        sweep_path,
+        mirror=sweep.mirror,
+        space=search,
+        dataset=dataset,
+        scoring_network=network,
+        workers_per_trial=workers_per_trial,
     )
-    say(f"sweep: {sweep.path}")
+    sweep.keep()
+    say(f"sweep: {sweep.location}")
     return sweep, search
 
 
@@ -198,6 +202,7 @@ def _run_ray(sweep: SweepFolder, space: SearchSpace, concurrent: int, workers_pe
     """Hand all trials to Ray Tune; those that ended in an earlier session report their past to ASHA and end."""
     from raysynth.cluster.resources import available_resources
     from raysynth.cluster.session import num_cores, prepare_environment, ray_session
+    from raysynth.cluster.visibility import refuse_invisible
 
     prepare_environment()
     from ray import tune as ray_tune  # here and below: mistakes are answered before Ray is imported
@@ -214,7 +219,7 @@ def _run_ray(sweep: SweepFolder, space: SearchSpace, concurrent: int, workers_pe
     ended = {t.name for t in name_trials(space) if sweep.run(t).status()["state"] in ("finished", "stopped")}
     jobs = [
         {
-            "run": str(sweep.run(trial).path.resolve()),
+            "run": str(sweep.run(trial).location.resolve()),
             "trial": trial.name,
             "replay": trial.name in ended,
             "metric": space.metric,
@@ -239,6 +244,7 @@ def _run_ray(sweep: SweepFolder, space: SearchSpace, concurrent: int, workers_pe
     progress = SweepProgress(sweep, space, say)
     try:
         with ray_session(num_cpus=num_cores() + 1 if nested else None), progress:
+            refuse_invisible({"--data": sweep.settings()["data"]["path"]}, {"--out": sweep.location})
             ray_tune.Tuner(
                 ray_tune.with_resources(run_trial, {"cpu": cpu, "gpu": 0 if nested else gpu}),
                 param_space={"job": ray_tune.grid_search(jobs)},
@@ -250,7 +256,7 @@ def _run_ray(sweep: SweepFolder, space: SearchSpace, concurrent: int, workers_pe
                     reuse_actors=not nested,
                 ),
                 run_config=ray_tune.RunConfig(
-                    name=sweep.path.name,
+                    name=sweep.location.name,
                     storage_path=storage,
                     verbose=0,
                     callbacks=[progress],
@@ -266,25 +272,31 @@ def _run_ray(sweep: SweepFolder, space: SearchSpace, concurrent: int, workers_pe
 
 
 def _how_to_resume(sweep: SweepFolder) -> str:
-    return f"stopped; finish it with: raysynth tune --resume {shlex.quote(str(sweep.path))}"
+    return f"stopped; finish it with: raysynth tune --resume {shlex.quote(str(sweep.location))}"
 
 
-def _conclude(sweep: SweepFolder, space: SearchSpace, say: Say) -> Path:
+def _conclude(sweep: SweepFolder, space: SearchSpace, say: Say) -> Location:
     """Write the table, the best run and the figures; say where they are."""
     from raysynth.report.sweep_figures import draw_sweep
 
+    sweep.refresh()
     best = sweep.write_results(space)
     table = sweep.table(space)
     for _, row in table[(table["status"] == "failed") | (table["findings"] != "")].iterrows():
         say(f"trial {row['trial']} {row['status']}: {row['message']}")
     if best is None:
-        raise TrainingStopped(f"{sweep.path}: no trial has a {space.metric}; the reasons are in table.csv")
+        sweep.keep()
+        raise TrainingStopped(f"{sweep.location}: no trial has a {space.metric}; the reasons are in table.csv")
+    if sweep.mirror is not None:
+        sweep.mirror.fetch("runs/*/samples/*.png")
     draw_sweep(sweep.path)
+    sweep.keep()
     num_epochs = int(table["epoch"].sum())
-    say(f"{num_epochs} epochs trained, {table['seconds'].sum():.0f} s of training; table: {sweep.path / 'table.csv'}")
+    where = sweep.location / "table.csv"
+    say(f"{num_epochs} epochs trained, {table['seconds'].sum():.0f} s of training; table: {where}")
     score = f"{space.metric} {best['value']:.4g} at epoch {best['epoch']}"
     score += "" if best["leakage"] == "clean" else f"; leakage: {best['leakage']}"
     score += "; collapsed, as all trials are" if best["collapsed"] else ""
-    say(f"best: {best['trial']} ({score}): {sweep.path / best['run']}")
-    say(f"TensorBoard: tensorboard --logdir {sweep.path / 'runs'}")
-    return sweep.path
+    say(f"best: {best['trial']} ({score}): {sweep.location / best['run']}")
+    say(f"TensorBoard: tensorboard --logdir {sweep.location / 'runs'}")
+    return sweep.location

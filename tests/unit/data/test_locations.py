@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from raysynth.data import locations
 from raysynth.data.locations import BucketError, BucketPath, locate, refuse_bucket, upload_folder
 from raysynth.errors import UserError
-from raysynth.training.run_folder import check_out_folder
 
 
 @pytest.mark.parametrize(
@@ -198,8 +197,7 @@ def test_an_unknown_option_is_named(s3_endpoint):
         locate("s3://brain/mri?scheme=http&color=red").is_file()
 
 
-@pytest.mark.parametrize("place", ["s3://brain/runs", Path("s3://brain/runs"), "gs://brain/runs"])
-def test_only_data_sets_may_be_in_a_bucket(place):
-    for refuse in (refuse_bucket, check_out_folder):
-        with pytest.raises(UserError, match=r"^--out (s3|gs)://brain/runs: only data sets"):
-            refuse(place, "--out")
+@pytest.mark.parametrize("place", ["s3://brain/page.html", Path("s3://brain/page.html"), "gs://brain/page.html"])
+def test_what_is_for_this_machine_is_not_put_in_a_bucket(place):
+    with pytest.raises(UserError, match=r"^--out (s3|gs)://brain/page.html: cannot be in a bucket"):
+        refuse_bucket(place, "--out")
