@@ -88,11 +88,13 @@ def hashes_by_image(dataset: Dataset, split: str) -> dict[str, frozenset[str]]:
 
     A blank image has none: it is like every other blank one, and says nothing of what was seen.
     """
-    table = dataset.read(["id", "pixel_hash", "image", "thumbnail"], split)
-    blank = is_blank(tensor_column(table, "thumbnail"))
-    stored = [hash_pixels(thumbnail(image)) for image in tensor_column(table, "image")]
-    rows = zip(table["id"].to_pylist(), table["pixel_hash"].to_pylist(), stored, strict=True)
-    return {id_: frozenset(() if blank[row] else hashes) for row, (id_, *hashes) in enumerate(rows)}
+    found: dict[str, frozenset[str]] = {}
+    for table in dataset.row_groups(["id", "pixel_hash", "image", "thumbnail"], split):
+        blank = is_blank(tensor_column(table, "thumbnail"))
+        stored = [hash_pixels(thumbnail(image)) for image in tensor_column(table, "image")]
+        rows = zip(table["id"].to_pylist(), table["pixel_hash"].to_pylist(), stored, strict=True)
+        found |= {id_: frozenset(() if blank[row] else hashes) for row, (id_, *hashes) in enumerate(rows)}
+    return found
 
 
 def write_hashes(hashes: Mapping[str, frozenset[str]], folder: Location) -> None:

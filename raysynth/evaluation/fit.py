@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from raysynth.data.batches import Batches, in_order
-from raysynth.data.locations import Location
+from raysynth.data.locations import BucketPath, Location
 from raysynth.files import replacing
 from raysynth.models.blocks import lay_out
 from raysynth.models.classifier import Classifier, ClassifierNetwork
@@ -173,7 +173,7 @@ def load_network(path: Location, device: str = "cpu") -> AnyNetwork:
 
 def read_classifier(path: Location, device: str = "cpu") -> dict[str, Any]:
     """The content of a file of `save_classifier`; raises what `load_network` does."""
-    source = path if isinstance(path, Path) else io.BytesIO(path.read_bytes())
+    source = io.BytesIO(path.read_bytes()) if isinstance(path, BucketPath) else path
     content: dict[str, Any] = torch.load(source, map_location=device, weights_only=True)
     if content.get("format") != FILE_FORMAT:
         raise ValueError(f"classifier format {content.get('format')}, this version reads {FILE_FORMAT}")

@@ -12,6 +12,7 @@ from typing import Any
 
 from raysynth.config import hash_content
 from raysynth.data.dataset import Dataset
+from raysynth.data.pixels import split_pixels
 from raysynth.errors import UserError
 from raysynth.evaluation import fit
 from raysynth.evaluation.fit import fit_classifier, limited_threads, load_network, save_classifier
@@ -45,7 +46,7 @@ def ensure_classifier(
             except (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError) as error:
                 say(f"{folder / name} cannot be read ({type(error).__name__}): training it again")
 
-    images, labels = dataset.pixels("train")
+    images, labels = split_pixels(dataset, "train")
     if not len(images):
         raise UserError(f"--data {dataset.path}: no images in the split train; import the images again")
     started = time.perf_counter()

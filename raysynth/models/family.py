@@ -111,6 +111,9 @@ class Family(Model):
         num_checkpoints: int = Field(
             default=2, gt=0, description="newest checkpoints that are kept; 1: none to fall back on"
         )
+        memory_share: float = Field(
+            default=0.1, ge=0, le=1, description="share of memory up to which train images lie in it, not in a file"
+        )
 
     config: Config
     name: ClassVar[str]

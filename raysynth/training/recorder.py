@@ -70,9 +70,10 @@ class RunRecorder:
                 return write()
             except OSError as error:
                 if time.monotonic() - began + wait_s > PATIENCE_S:
+                    place, reason = self.run.location, error.strerror or error
                     raise TrainingStopped(
-                        f"{self.run.location}: cannot be written ({error.strerror or error}) for {PATIENCE_S:.0f} s; "
-                        f"mend or free the storage, then go on with: raysynth train --resume {self.run.location}"
+                        f"{place}: cannot be written to ({reason}) for {PATIENCE_S:.0f} s; mend or free the storage, "
+                        f"then go on with: raysynth train --resume {place}"
                     ) from error
                 time.sleep(wait_s)
                 wait_s = min(2 * wait_s, 10.0)

@@ -14,6 +14,7 @@ from raysynth.config import build_config
 from raysynth.data.batches import Batches, to_uint8
 from raysynth.data.dataset import Dataset, load_dataset
 from raysynth.data.locations import locate
+from raysynth.data.pixels import machine_memory_bytes, split_pixels
 from raysynth.errors import NotUploaded, TrainingStopped, UserError
 from raysynth.interruption import noticing
 from raysynth.models.context import Context, hash_seed
@@ -59,12 +60,17 @@ def train_run(
     if dataset.fingerprint != settings["data"]["fingerprint"]:
         raise UserError(f"--data {dataset.path}: changed since the run began (another fingerprint); train a new run")
     family = build_family(settings, context)
+    memory_bytes = machine_memory_bytes()
+    if device.type == "cuda":  # on which they lie
+        memory_bytes = min(memory_bytes, torch.cuda.get_device_properties(device).total_memory)
+    share = family.config.memory_share
+    images, labels = split_pixels(dataset, "train", memory_share=share, memory_bytes=memory_bytes)
     recorder = RunRecorder(run, family, num_epochs=settings["epochs"])
     try:
         with noticing() as told_to_stop:
             run_epochs(
                 family,
-                Batches(*dataset.pixels("train"), batch_size=family.config.batch_size, context=context),
+                Batches(images, labels, batch_size=family.config.batch_size, context=context),
                 context=context,
                 num_epochs=settings["epochs"],
                 validation=dataset.pixels("validation"),

@@ -11,8 +11,10 @@ from pretrained_runs import pretrained_overrides
 
 from raysynth.data.dataset import Dataset
 from raysynth.models.registry import get_family
+from raysynth.training.generate import generate
 from raysynth.training.run_folder import RunFolder
 from raysynth.tuning.space import load_space, space_names
+from raysynth.tuning.sweep_folder import SweepFolder
 from raysynth.tuning.tune import tune
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
@@ -99,6 +101,21 @@ def test_resuming_trains_only_what_had_not_finished(sweep, tmp_path):
     assert again[1]["frechet"] == pytest.approx(whole[1]["frechet"], rel=1e-4)
     assert set(pd.read_csv(sweep / "table.csv")["status"]) == {"finished"}
     assert (sweep / "best.json").is_file()
+
+
+def test_a_sweep_in_a_bucket_is_one_on_disk(sweep, stripes, bucket, s3_options, tmp_path):
+    """Its trials are told of a bucket only; so is the driver, which makes the table of what they left there."""
+    place = tune(space(tmp_path), data=stripes.path, out=f"{bucket}/sweeps{s3_options}", say=lambda line: None)
+    (place / "best.json").unlink()
+    assert tune(resume=place, say=lambda line: None) == place
+    folder = SweepFolder.open(place, "SWEEP")
+    columns = ["trial", "status", "epoch", "frechet", "run"]
+    pd.testing.assert_frame_equal(folder.table(folder.space())[columns], pd.read_csv(sweep / "table.csv")[columns])
+    assert folder.best()["trial"] == json.loads((sweep / "best.json").read_text())["trial"]
+    for figure in ("metric.png", "samples.png"):
+        assert (place / figure).read_bytes().startswith(b"\x89PNG")
+    made = generate(place, out=tmp_path / "made", per_class=2, say=lambda line: None)
+    assert made.provenance["sweep"] == str(place)
 
 
 def test_a_failing_trial_does_not_end_the_sweep(stripes, tmp_path):

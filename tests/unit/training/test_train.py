@@ -180,3 +180,18 @@ def test_a_dry_run_writes_nothing(stripes, tmp_path):
     )
     assert "latent_dim=4" in lines[0]
     assert not (tmp_path / "o").exists()
+
+
+def test_images_from_a_file_make_the_same_training(stripes, tmp_path):
+    """Bit-equal weights and metrics, whether the train images lie in memory or on the disk."""
+    options = {"data": stripes.path, "epochs": 2, "workers": 0, "say": quiet}
+    runs = [
+        RunFolder(train("wcgan_gp", overrides=NARROW | {"memory_share": share}, out=tmp_path / str(share), **options))
+        for share in (0, 1)
+    ]
+    states = [run.newest_checkpoint() for run in runs]
+    flat = [dict(flatten(state["model"])) for state in states if state]
+    for key, value in flat[0].items():
+        assert torch.equal(value, flat[1][key]) if isinstance(value, torch.Tensor) else value == flat[1][key], key
+    columns = ["d_loss", "g_loss", "frechet"]
+    pd.testing.assert_frame_equal(*(pd.DataFrame(run.history())[columns] for run in runs), check_exact=True)
