@@ -249,10 +249,10 @@ def test_by_default_the_shape_of_a_volume_leaves_no_trace(shape, spacing):
     [
         (b"", "not NIfTI"),
         (b"no volume" * 100, "not NIfTI"),
-        (gzip.compress(b"no volume" * 100), "not NIfTI"),
+        (gzip.compress(b"no volume" * 100, mtime=0), "not NIfTI"),
         (stored_as(make_volume())[:-1], "corrupt or truncated"),
         (stored_as(make_volume())[:352], "corrupt or truncated"),
-        (gzip.compress(stored_as(make_volume()))[:1000], "corrupt or truncated"),
+        (gzip.compress(stored_as(make_volume()), mtime=0)[:1000], "corrupt or truncated"),
         (header_with("magic", b"ni1"), "another file"),
         (header_with("dim", [2, 10, 12, 1, 1, 1, 1, 1]), r"not a volume but of shape \(10, 12\)"),
         (header_with("datatype", 128), "voxels of type RGB"),
