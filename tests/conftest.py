@@ -14,6 +14,8 @@ from hypothesis import settings
 
 from raysynth.cluster.session import prepare_environment
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # several of them share the cores: one thread each
+    os.environ["OMP_NUM_THREADS"] = "1"
 prepare_environment()  # before anything imports torch or ray
 
 from raysynth.data.dataset import Dataset, write_dataset  # noqa: E402

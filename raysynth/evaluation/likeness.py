@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from raysynth.cluster.session import num_cores
+from raysynth.cluster.session import num_threads
 from raysynth.data.dataset import Dataset
 from raysynth.data.default import cache_folder
 from raysynth.data.locations import Location
@@ -110,7 +110,7 @@ def compare_features(
     from raysynth.models.backbone import DEFAULT_BACKBONE
 
     file = ensure_scoring_network(
-        real, fallback_folder=cache_folder() / "scoring", run_folder=place, threads=num_cores(), say=say
+        real, fallback_folder=cache_folder() / "scoring", run_folder=place, threads=num_threads(), say=say
     )
     parts = [(real, "train"), (real, "validation"), *((item.dataset, "train") for item in synthetic)]
     train, validation, *others = extract_features(parts, real.classes, file, with_ray=with_ray)

@@ -35,13 +35,13 @@ def training_dataset(settings: dict[str, Any], option: str) -> Dataset:
 
 def ensure_agreement_classifier(settings: dict[str, Any], say: Callable[[str], None]) -> Path:
     """The classifier of the data set that a run was trained on, see `training_dataset`."""
-    from raysynth.cluster.session import num_cores
+    from raysynth.cluster.session import num_threads
     from raysynth.evaluation.kept_classifier import ensure_classifier
 
     dataset = training_dataset(settings, "--keep agreeing")
     fallback = cache_folder() / "scoring"
     return ensure_classifier(
-        dataset, RECIPE, purpose="agreement classifier", fallback_folder=fallback, threads=num_cores(), say=say
+        dataset, RECIPE, purpose="agreement classifier", fallback_folder=fallback, threads=num_threads(), say=say
     )
 
 

@@ -114,8 +114,3 @@ def check_workers(asked: int | None, option: str = "--workers") -> int:
     if asked > max(1, available):
         raise UserError(f"{option} {asked}: {there.place} has {available} {unit}; use {available} or fewer")
     return asked
-
-
-def threads_per_worker(workers: int) -> int:
-    """Cores divided by workers: threads that fight for a core cost more than they give."""
-    return available_resources().cores_each(workers)

@@ -9,6 +9,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from raysynth.cluster.resources import available_resources
+from raysynth.cluster.session import num_threads
 from raysynth.data.dataset import load_dataset
 from raysynth.data.exclusion import Exclusion, find_excluded, write_rest
 from raysynth.data.locations import Location
@@ -19,7 +21,7 @@ from raysynth.training.disk_need import refuse_full
 from raysynth.training.find_run import sweep_of
 from raysynth.training.follow import following
 from raysynth.training.plan import Say, check_fits, check_restart, create_run, describe, plan_run
-from raysynth.training.ray_trainer import check_workers, ray_trainer, stop_if_failed, threads_per_worker
+from raysynth.training.ray_trainer import check_workers, ray_trainer, stop_if_failed
 from raysynth.training.run_folder import RunFolder, check_out_folder, name_folder
 
 DEFAULT_EPOCHS = 30
@@ -138,10 +140,10 @@ def _fit(run: RunFolder, workers: int) -> None:
     from raysynth.cluster.visibility import refuse_invisible
 
     prepare_environment()
-    num_threads = threads_per_worker(workers)
+    threads = num_threads(available_resources().cores_each(workers))
     if workers == 0:
-        ray_trainer(run, workers, None, num_threads=num_threads).fit()
+        ray_trainer(run, workers, None, num_threads=threads).fit()
         return
     with ray_session(), tempfile.TemporaryDirectory(prefix="raysynth-train-") as storage:
         refuse_invisible({"--data": run.settings()["data"]["path"]}, {"--out": run.location})
-        ray_trainer(run, workers, storage, num_threads=num_threads).fit()
+        ray_trainer(run, workers, storage, num_threads=threads).fit()

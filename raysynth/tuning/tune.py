@@ -92,7 +92,7 @@ def _plan(
     say: Say,
 ) -> tuple[SweepFolder, SearchSpace]:
     """Check everything, then write the sweep with all its runs, none of them begun."""
-    from raysynth.cluster.session import num_cores
+    from raysynth.cluster.session import num_threads
     from raysynth.evaluation.scoring_network import ensure_scoring_network
     from raysynth.models.registry import get_family
     from raysynth.training.plan import check_fits, create_run, warn_of_leakage
@@ -124,7 +124,7 @@ def _plan(
     if dry_run:
         return SweepFolder(sweep_path), search
     network = ensure_scoring_network(
-        dataset, fallback_folder=cache_folder() / "scoring", run_folder=sweep_path, threads=num_cores(), say=say
+        dataset, fallback_folder=cache_folder() / "scoring", run_folder=sweep_path, threads=num_threads(), say=say
     )
     sweep = SweepFolder(sweep_path)
     provenance = training_provenance(dataset)
@@ -201,7 +201,7 @@ def gpu_per_worker(space: SearchSpace) -> float:
 def _run_ray(sweep: SweepFolder, space: SearchSpace, concurrent: int, workers_per_trial: int, say: Say) -> None:
     """Hand all trials to Ray Tune; those that ended in an earlier session report their past to ASHA and end."""
     from raysynth.cluster.resources import available_resources
-    from raysynth.cluster.session import num_cores, prepare_environment, ray_session
+    from raysynth.cluster.session import num_cores, num_threads, prepare_environment, ray_session
     from raysynth.cluster.visibility import refuse_invisible
 
     prepare_environment()
@@ -228,7 +228,7 @@ def _run_ray(sweep: SweepFolder, space: SearchSpace, concurrent: int, workers_pe
             "critic_gap": get_family(space.family).critic_gap,
             "num_workers": workers_per_trial,
             "gpus_per_worker": gpu,
-            "num_threads": there.cores_each(concurrent * workers_per_trial),
+            "num_threads": num_threads(there.cores_each(concurrent * workers_per_trial)),
         }
         for trial in sorted(name_trials(space), key=lambda t: t.name not in ended)  # ASHA hears the past first
     ]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import os
 
 from raysynth.cluster import session
-from raysynth.cluster.session import QUIET_ENVIRONMENT, num_cores, prepare_environment
+from raysynth.cluster.session import QUIET_ENVIRONMENT, num_cores, num_threads, prepare_environment
 
 
 def test_a_users_own_settings_win(monkeypatch):
@@ -36,3 +36,15 @@ def test_bytecode_is_kept_where_it_was_forbidden_beside_the_sources(monkeypatch,
 
 def test_cores_are_those_that_may_be_used():
     assert 1 <= num_cores() <= (os.cpu_count() or 1)
+
+
+def test_threads_are_the_cores_or_what_the_user_allows(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert num_threads() == num_cores()
+    assert num_threads(3) == 3
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    assert (num_threads(3), num_threads(1)) == (2, 1)
+    monkeypatch.setenv("OMP_NUM_THREADS", "0")
+    assert num_threads(3) == 1
+    monkeypatch.setenv("OMP_NUM_THREADS", "4,2")  # by level of nesting: not ours to read
+    assert num_threads(3) == 3
