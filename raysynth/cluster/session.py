@@ -173,7 +173,7 @@ def num_cores() -> int:
 
 
 def num_threads(cores: int | None = None) -> int:
-    """Threads for one process that may use so many cores (default: all of them), or fewer where OMP_NUM_THREADS says so.
+    """Threads for one process that may use so many cores (default: all), or fewer where OMP_NUM_THREADS says so.
 
     Whoever runs several things at once says so: threads that wait for each other on busy cores took 40 times as long
     for a network of 16 px images as one thread did.
