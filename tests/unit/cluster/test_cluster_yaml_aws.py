@@ -20,6 +20,7 @@ def aws(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.setenv(name, "testing")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)  # of the S3 server of other tests
     # Ray lists all kinds of instances, which takes the imitation many seconds.
     monkeypatch.setattr(node_provider, "list_ec2_instances", lambda region, credentials: describe_used_types(region))
     with mock_aws():

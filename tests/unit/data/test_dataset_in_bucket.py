@@ -152,7 +152,7 @@ def test_the_command_line_keeps_both_slashes(bucket, tmp_path, monkeypatch, caps
     assert run(["data", "phantom", "--out", data]) == 2
     assert f"--out {data}: exists" in capsys.readouterr().err
     assert run(["data", "show", data, "--out", f"{bucket}/sheet.png"]) == 2
-    assert f"--out {bucket}/sheet.png: only data sets" in capsys.readouterr().err
+    assert f"--out {bucket}/sheet.png: cannot be in a bucket" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == [tmp_path / "sheet.png"]
 
 

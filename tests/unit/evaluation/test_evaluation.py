@@ -103,7 +103,7 @@ def test_an_evaluation_is_complete_and_consistent(real, make_dataset, tmp_path, 
     assert content["fidelity"]["split"] == "validation"
     assert any(line.startswith("made: Frechet") and line.endswith("(12 images)") for line in said)
 
-    print_evaluation(folder)
+    print_evaluation(folder, folder)
     printed = capsys.readouterr().out
     assert content["verdict"]["sentence"] in printed
     assert "mixed: partial [leakage: unknown]" in printed
@@ -150,7 +150,7 @@ def test_the_real_test_images_in_disguise_are_refused_or_marked(real, make_datas
     assert warning in sentence
     assert "training on copy (which know test images) alone" in sentence
     assert "made (" not in sentence
-    print_evaluation(folder)
+    print_evaluation(folder, folder)
     assert "generated: copy [leakage: touches]" in capsys.readouterr().out
 
 
@@ -260,7 +260,7 @@ def test_curves(make_dataset, tmp_path, capsys):
     assert whole["accuracy"] == pytest.approx(summary["accuracy_mean"])  # the same classifier, trained once
     files = list((tmp_path / "out" / "classifiers").iterdir())
     assert len(files) == 4 + 15 + 2 - 1  # the evaluation's, those of the shares, two more ratios, one that is the same
-    print_evaluation(folder)
+    print_evaluation(folder, folder)
     assert "Curves: test accuracy" in capsys.readouterr().out
     assert len(summarise_evaluation(folder)["curves"]) == len(table)
 
@@ -298,7 +298,7 @@ def test_floors_stand_below_the_scores(real, make_dataset, tmp_path, capsys):
     (real.path / "audit" / "audit.json").write_text(json.dumps({"shortcuts": {"rules": rules}}))
     made = make_dataset("made", classes=CLASSES, kind="synthetic", seed=1, provenance=provenance(real))
     folder = evaluate(real.path, [made.path], seeds=1, epochs=1, out=tmp_path / "out", workers=0)
-    print_evaluation(folder)
+    print_evaluation(folder, folder)
     (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("floor: ")]
     assert line.split()[:3] == ["floor:", "mean", "intensity"]
     assert "0.438" in line
