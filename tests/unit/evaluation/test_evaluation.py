@@ -110,7 +110,7 @@ def test_an_evaluation_is_complete_and_consistent(real, make_dataset, tmp_path, 
     assert "made [" not in printed
     assert "  real train images: Frechet" in printed
     assert str(folder) in printed
-    result = summarise_evaluation(folder)
+    result = summarise_evaluation(folder, folder)
     assert len(result["scores_summary"]) == 4 * len(names)
 
 
@@ -262,7 +262,7 @@ def test_curves(make_dataset, tmp_path, capsys):
     assert len(files) == 4 + 15 + 2 - 1  # the evaluation's, those of the shares, two more ratios, one that is the same
     print_evaluation(folder, folder)
     assert "Curves: test accuracy" in capsys.readouterr().out
-    assert len(summarise_evaluation(folder)["curves"]) == len(table)
+    assert len(summarise_evaluation(folder, folder)["curves"]) == len(table)
 
 
 def test_the_classifier_of_the_study(make_dataset, tmp_path):
