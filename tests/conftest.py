@@ -14,9 +14,9 @@ from hypothesis import settings
 
 from raysynth.cluster.session import prepare_environment
 
-if "PYTEST_XDIST_WORKER" in os.environ:  # several of them share the cores: one thread each
-    os.environ["OMP_NUM_THREADS"] = "1"
-    os.environ["RAY_worker_niceness"] = "0"  # or Ray's workers, at 15, wait for the other tests
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Several of them share the cores: one thread each, and Ray's workers not at nice 15, where they wait for the others.
+    os.environ |= {"OMP_NUM_THREADS": "1", "RAY_worker_niceness": "0"}
 prepare_environment()  # before anything imports torch or ray
 
 from raysynth.data.dataset import Dataset, write_dataset  # noqa: E402

@@ -19,7 +19,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TypeVar
 
-from raysynth.data.locations import BucketError, BucketPath, Location
+from raysynth.data.locations import BucketError, BucketPath, Location, locate
 from raysynth.errors import NotUploaded
 
 NUM_TRANSFERS = 8  # at a time
@@ -166,3 +166,19 @@ def _stat(file: Path) -> Stat:
 def _matches(name: str, pattern: str) -> bool:
     parts, patterns = name.split("/"), pattern.split("/")
     return len(parts) == len(patterns) and all(map(fnmatchcase, parts, patterns))
+
+
+class KeptFolder:
+    """A folder that is written to little by little: `location` is where it is kept, a folder or a place in a bucket.
+
+    `path` is the folder here: the same one, or the bucket's working folder, that of `mirror` (None for a folder).
+    """
+
+    def __init__(self, place: Location | str, mirror: Mirror | None = None) -> None:
+        """`mirror` is that of `place` where it is a part of another one's, as a run is of its sweep's."""
+        self.location = locate(place)
+        if isinstance(self.location, BucketPath):
+            self.mirror: Mirror | None = mirror or Mirror(self.location)
+            self.path = self.mirror.path
+        else:
+            self.mirror, self.path = None, self.location

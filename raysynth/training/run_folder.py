@@ -24,7 +24,7 @@ from raysynth.config import load_yaml
 from raysynth.data.contact import Status, worst
 from raysynth.data.dataset import Dataset
 from raysynth.data.locations import BucketError, BucketPath, Location, locate, naming
-from raysynth.data.mirror import Mirror
+from raysynth.data.mirror import KeptFolder, Mirror
 from raysynth.data.provenance import Provenance, run_provenance
 from raysynth.errors import UserError
 from raysynth.files import write_text
@@ -98,22 +98,13 @@ def describe_dataset(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-class RunFolder:
+class RunFolder(KeptFolder):
     """Reading and writing a run. `config.yaml` says all that the training was asked; see `create`.
 
     `location` is where it is, a folder or a place in a bucket; `path` is the folder that is read and written here: the
     same one, or the bucket's working folder (see `raysynth.data.mirror`). There `refresh` brings what others have
     written, and `keep` takes away what was written here; both do nothing for a folder.
     """
-
-    def __init__(self, place: Location | str, mirror: Mirror | None = None) -> None:
-        """`mirror` is that of `place` where it is a part of another one's, a sweep's."""
-        self.location = locate(place)
-        if isinstance(self.location, BucketPath):
-            self.mirror: Mirror | None = mirror or Mirror(self.location)
-            self.path = self.mirror.path
-        else:
-            self.mirror, self.path = None, self.location
 
     @classmethod
     def create(

@@ -13,8 +13,8 @@ import yaml
 
 from raysynth.config import build_config
 from raysynth.data.dataset import Dataset
-from raysynth.data.locations import BucketPath, Location, locate, naming
-from raysynth.data.mirror import Mirror
+from raysynth.data.locations import Location, naming
+from raysynth.data.mirror import KeptFolder, Mirror
 from raysynth.errors import UserError
 from raysynth.files import write_text
 from raysynth.training.health import at_the_end
@@ -30,19 +30,11 @@ class Trial:
     parameters: dict[str, Any]
 
 
-class SweepFolder:
+class SweepFolder(KeptFolder):
     """Reading and writing a sweep: `space.yaml`, `sweep.json`, `runs/<trial>/`, `table.csv`, `best.json`.
 
     `location` and `path` are as in `RunFolder`, and so are `refresh` and `keep`.
     """
-
-    def __init__(self, place: Location | str, mirror: Mirror | None = None) -> None:
-        self.location = locate(place)
-        if isinstance(self.location, BucketPath):
-            self.mirror: Mirror | None = mirror or Mirror(self.location)
-            self.path = self.mirror.path
-        else:
-            self.mirror, self.path = None, self.location
 
     @classmethod
     def create(

@@ -132,7 +132,7 @@ def write_token_and_key() -> dict[str, str]:
         "RAY_USAGE_STATS_ENABLED": "0",
     }
     subprocess.run(["ray", "get-auth-token", "--generate"], env=environment, check=True, capture_output=True)
-    Path("/root/.ray/auth_token").chmod(0o600)
+    Path(environment["HOME"], ".ray", "auth_token").chmod(0o600)
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(WORK / "key")], check=True)
     return environment
 
