@@ -15,7 +15,7 @@ from hypothesis import settings
 from raysynth.cluster.session import prepare_environment
 
 if "PYTEST_XDIST_WORKER" in os.environ:
-    # Several of them share the cores: one thread each, and Ray's workers not at nice 15, where they wait for the others.
+    # Several of them share the cores: one thread each, and Ray's workers not at nice 15, where they only wait.
     os.environ |= {"OMP_NUM_THREADS": "1", "RAY_worker_niceness": "0"}
 prepare_environment()  # before anything imports torch or ray
 
