@@ -1,35 +1,42 @@
 """What a fault costs: seconds until training goes on, and epochs that are trained twice.
 
-    python benchmarks/fault_recovery.py worker|node|driver
+    python benchmarks/fault_recovery.py worker|node|driver|preemption|elastic [FOLDER [DATA]]
 
 Each kills with SIGKILL, once, on 16 px images in two classes. `worker`: Ray Train's worker of a training. `node`: one
 of two raylets with all its processes, while a sweep of two trials runs. `driver`: the command of a training by one
-worker, which is then given again with --resume. tests/ray/test_faults.py does the first.
+worker, which is then given again with --resume. `preemption`: the raylet that a training's one worker runs on, in the
+middle of an epoch, some seconds after the cluster was told that it would go. `elastic`: one of two raylets with one of
+the two workers of a training that may go on with one. tests/ray/test_faults.py does them all.
 """
 
 from __future__ import annotations
 
+import _thread
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import psutil
 
-from raysynth.cluster.session import prepare_environment, ray_session
+from raysynth.cluster.session import PREEMPTION_WATCHER, prepare_environment, ray_session
 
 prepare_environment()
 
+from raysynth.cluster.leave import REASON  # noqa: E402
 from raysynth.config import build_config  # noqa: E402
-from raysynth.data.dataset import Dataset, write_dataset  # noqa: E402
+from raysynth.data.dataset import Dataset, load_dataset, write_dataset  # noqa: E402
 from raysynth.models.registry import get_family  # noqa: E402
+from raysynth.training.checkpoints import checkpoint_paths  # noqa: E402
 from raysynth.training.run_folder import RunFolder  # noqa: E402
 from raysynth.training.train import train  # noqa: E402
 from raysynth.tuning.tune import tune  # noqa: E402
@@ -46,9 +53,9 @@ resources: {{cpu: 1}}
 TIMEOUT_S = 300
 
 
-def create_run(path: Path, dataset: Dataset) -> RunFolder:
+def create_run(path: Path, dataset: Dataset, **more: object) -> RunFolder:
     """A training that has not begun, without a scoring network."""
-    config = build_config(get_family("wcgan_gp").Config, CONFIG, origin="benchmark").model_dump()
+    config = build_config(get_family("wcgan_gp").Config, CONFIG | more, origin="benchmark").model_dump()
     return RunFolder.create(path, family="wcgan_gp", dataset=dataset, num_epochs=NUM_EPOCHS, config=config)
 
 
@@ -60,14 +67,15 @@ class Watcher:
         self.kill = kill
         self.seconds: dict[str, float] = {}
         self.epochs: dict[str, int] = {}
+        self.checkpoints: list[str] = []
 
     def _watch(self) -> None:
-        deadline = time.monotonic() + TIMEOUT_S
-        while not self._all_under_way() and time.monotonic() < deadline:
-            time.sleep(0.05)
+        wait_until(self._all_under_way)
         self.kill()
         killed = time.monotonic()
         self.epochs = {run.path.name: run.status()["epoch"] for run in self.runs()}
+        self.checkpoints = [checkpoint_paths(run.checkpoints)[-1].name for run in self.runs()]
+        deadline = time.monotonic() + TIMEOUT_S
         while len(self.seconds) < len(self.epochs) and time.monotonic() < deadline:
             for run in self.runs():
                 if run.path.name not in self.seconds and run.status()["epoch"] > self.epochs[run.path.name]:
@@ -80,37 +88,61 @@ class Watcher:
 
     @contextmanager
     def watching(self) -> Iterator[Watcher]:
-        thread = threading.Thread(target=self._watch, daemon=True)
-        thread.start()
-        yield self
-        thread.join(TIMEOUT_S)
+        with ThreadPoolExecutor(1) as pool:
+            watching = pool.submit(self._watch)
+            watching.add_done_callback(lambda done: done.exception() and _thread.interrupt_main())
+            try:
+                yield self
+            finally:
+                watching.result(TIMEOUT_S)
 
 
-def kill_train_workers() -> None:
-    """SIGKILL to the workers of Ray Train in this session, on this machine."""
-    from ray.util.state import list_actors
+def wait_until(true: Callable[[], bool]) -> None:
+    """Raises TimeoutError when it does not come true in time."""
+    deadline = time.monotonic() + TIMEOUT_S
+    while not true():
+        if time.monotonic() > deadline:
+            raise TimeoutError(true.__qualname__)
+        time.sleep(0.02)
 
-    for actor in list_actors(filters=[("state", "=", "ALIVE")], limit=1000):
-        if "TrainWorker" in actor.class_name:
-            os.kill(actor.pid, signal.SIGKILL)
 
-
-def worker_killed(dataset: Dataset, folder: Path) -> tuple[RunFolder, Watcher]:
+def worker_killed(dataset: Dataset, folder: Path) -> Watcher:
     """A training by one Ray Train worker, which is killed; needs a Ray session."""
     run = create_run(folder / "run", dataset)
-    with Watcher(lambda: [run], kill_train_workers).watching() as watcher:
+
+    def kill() -> None:
+        below = psutil.Process().children(recursive=True)  # of this process's Ray, not of another on this machine
+        workers = [process for process in below if "TrainWorker" in " ".join(process.cmdline()[:1])]
+        if not workers:
+            raise RuntimeError("no worker of Ray Train runs below this process")
+        for worker in workers:
+            worker.kill()
+
+    with Watcher(lambda: [run], kill).watching() as watcher:
         train(resume=run.path, workers=1, say=print)
-    return run, watcher
+    return watcher
 
 
-def node_killed(dataset: Dataset, folder: Path) -> tuple[Path, Watcher]:
-    """A sweep of two trials on two nodes of one CPU each, of which one is killed; needs a process without a session."""
+@contextmanager
+def cluster_of(num_nodes: int) -> Iterator[tuple[Any, list[Any]]]:
+    """A cluster, joined, of a head that does no work and nodes of one CPU, each a raylet of its own; and the nodes."""
     import ray
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-    node = cluster.add_node(num_cpus=1)
+    os.environ[PREEMPTION_WATCHER] = "1"
+    os.environ["RAY_TRAIN_PREEMPTION_POLL_INTERVAL_S"] = "0.5"
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    nodes = [cluster.add_node(num_cpus=1) for _ in range(num_nodes)]
     ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
+    try:
+        yield cluster, nodes
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+
+
+def node_killed(dataset: Dataset, folder: Path) -> Watcher:
+    """A sweep of two trials on two nodes, of which one is killed; the other one has room for both."""
     space = folder / "space.yaml"
     space.write_text(SPACE)
 
@@ -118,16 +150,54 @@ def node_killed(dataset: Dataset, folder: Path) -> tuple[Path, Watcher]:
         found = [RunFolder(path) for path in sorted(folder.glob("sweeps/*/runs/*"))]
         return found if len(found) == 2 else []
 
-    try:
-        with Watcher(runs, lambda: cluster.remove_node(node, allow_graceful=False)).watching() as watcher:
-            sweep = tune(str(space), data=dataset.path, max_concurrent=2, out=folder / "sweeps", say=print)
-    finally:
-        ray.shutdown()
-        cluster.shutdown()
-    return sweep, watcher
+    with cluster_of(2) as (cluster, nodes):
+        kill = partial(cluster.remove_node, nodes[0], allow_graceful=False)
+        with Watcher(runs, kill).watching() as watcher:
+            tune(str(space), data=dataset.path, max_concurrent=2, out=folder / "sweeps", say=print)
+    return watcher
 
 
-def driver_killed(dataset: Dataset, folder: Path) -> tuple[RunFolder, Watcher]:
+def preempted(dataset: Dataset, folder: Path) -> Watcher:
+    """A training by one worker, whose node is announced to go and then killed; there is another one.
+
+    Nothing but the announcement makes it write a checkpoint.
+    """
+    run = create_run(folder / "run", dataset, checkpoint_every=10 * NUM_EPOCHS)
+    with cluster_of(2) as (cluster, nodes):
+
+        def kill() -> None:
+            from ray._private.state import available_resources_per_node
+            from ray._raylet import GcsClient
+            from ray.core.generated import autoscaler_pb2
+
+            free = available_resources_per_node()
+            (node,) = (node for node in nodes if not free[node.node_id].get("CPU"))
+            reason = autoscaler_pb2.DrainNodeReason.Value(REASON)
+            deadline_ms = int((time.time() + 60) * 1000)
+            told, why_not = GcsClient(address=cluster.address).drain_node(
+                node.node_id, reason, "benchmark", deadline_ms
+            )
+            if not told:
+                raise RuntimeError(why_not)
+            wait_until(lambda: bool(checkpoint_paths(run.checkpoints)))
+            cluster.remove_node(node, allow_graceful=False)
+
+        with Watcher(lambda: [run], kill).watching() as watcher:
+            train(resume=run.path, workers=1, say=print)
+    return watcher
+
+
+def elastic(dataset: Dataset, folder: Path) -> Watcher:
+    """A training by two workers on two nodes, of which one is killed and none comes in its place."""
+    run = create_run(folder / "run", dataset)
+    with cluster_of(2) as (cluster, nodes):
+        kill = partial(cluster.remove_node, nodes[1], allow_graceful=False)
+        with Watcher(lambda: [run], kill).watching() as watcher:
+            train(resume=run.path, workers=2, min_workers=1, say=print)
+    return watcher
+
+
+def driver_killed(dataset: Dataset, folder: Path) -> Watcher:
     """The process of a training, killed with its Ray; the command is given again at once."""
     run = create_run(folder / "run", dataset)
     code = "from raysynth.cli.main import main; main()"
@@ -142,7 +212,16 @@ def driver_killed(dataset: Dataset, folder: Path) -> tuple[RunFolder, Watcher]:
     with Watcher(lambda: [run], kill).watching() as watcher:
         process.wait()
     again[0].wait()
-    return run, watcher
+    return watcher
+
+
+FAULTS = {
+    "worker": worker_killed,
+    "node": node_killed,
+    "driver": driver_killed,
+    "preemption": preempted,
+    "elastic": elastic,
+}
 
 
 def make_dataset(path: Path) -> Dataset:
@@ -167,20 +246,16 @@ def make_dataset(path: Path) -> Dataset:
 def main() -> None:
     what = sys.argv[1]
     folder = Path(sys.argv[2]) if len(sys.argv) > 2 else Path(tempfile.mkdtemp(prefix="raysynth-faults-"))
-    if len(sys.argv) > 3:
-        from raysynth.data.dataset import load_dataset
-
-        dataset = load_dataset(sys.argv[3])
-    else:
-        dataset = make_dataset(folder / "data")
-    if what == "worker":
-        with ray_session():
-            _, watcher = worker_killed(dataset, folder)
-    elif what == "node":
-        _, watcher = node_killed(dataset, folder)
-    else:
-        _, watcher = driver_killed(dataset, folder)
-    print(json.dumps({"killed": what, "at_epoch": watcher.epochs, "seconds_until_a_new_epoch": watcher.seconds}))
+    dataset = load_dataset(sys.argv[3]) if len(sys.argv) > 3 else make_dataset(folder / "data")
+    with ray_session() if what == "worker" else nullcontext():
+        watcher = FAULTS[what](dataset, folder)
+    found = {
+        "killed": what,
+        "at_epoch": watcher.epochs,
+        "checkpoints": watcher.checkpoints,
+        "seconds_until_a_new_epoch": watcher.seconds,
+    }
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":

@@ -6,12 +6,26 @@ import typer
 
 from raysynth.cli.console import say
 
-app = typer.Typer(help="Bring up clusters.", no_args_is_help=True)
+app = typer.Typer(help="Bring up clusters, and leave them.", no_args_is_help=True)
 
 
 @app.callback()
 def cluster_verbs() -> None:
-    """Bring up clusters."""
+    """Bring up clusters, and leave them."""
+
+
+@app.command("leave")
+def leave_verb(
+    grace_s: int = typer.Option(120, help="Seconds until the machine is gone."),
+    when_told: str | None = typer.Option(
+        None, metavar="aws|gcp", help="Wait until this cloud announces it, or for SIGTERM. Default: now."
+    ),
+) -> None:
+    """Tell the cluster that this node will be taken away: trainings keep a checkpoint, and nothing new begins on it."""
+    from raysynth.cluster.leave import leave, leave_when_told
+
+    node = leave(grace_s) if when_told is None else leave_when_told(when_told, say)
+    say(f"node {node[:8]}: the cluster knows")
 
 
 @app.command("kuberay")

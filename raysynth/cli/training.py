@@ -23,6 +23,9 @@ def train_verb(
         help="Ray Train workers that share each batch; 0 is in-process. Default: the number of GPUs; on a cluster "
         "without any 1.",
     ),
+    min_workers: int | None = typer.Option(
+        None, help="Fewest workers to go on with where nodes are lost. Default: --workers; it waits for them."
+    ),
     out: str = typer.Option("runs", help="Parent folder of the run."),
     storage: Storage = None,
     resume: str | None = typer.Option(None, metavar="RUN", help="Go on with this run. Default: a new run."),
@@ -45,6 +48,7 @@ def train_verb(
         epochs=epochs,
         overrides=parse_overrides(set_),
         workers=workers,
+        min_workers=min_workers,
         out=named(out, storage),
         resume=existing(resume, storage, "--resume"),
         exclude=existing(exclude, storage, "--exclude"),

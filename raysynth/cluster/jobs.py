@@ -20,7 +20,9 @@ from raysynth.cluster.tokens import REMEDY, find_token
 from raysynth.errors import Interrupted, UserError
 
 POLL_S = 1.0
+PATIENCE_S = 60.0  # with a cluster that has just begun, whose nodes do not take jobs yet
 PYTHON = "python3"  # of the cluster's nodes
+NO_AGENT = "No available agent"  # in Ray's refusal while no node takes jobs
 ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
 Say = Callable[[str], None]
 
@@ -80,17 +82,30 @@ class Cluster:
         with packed(files) as (runtime_env, num_bytes), _explained(self.address):
             shipped = f"raysynth{''.join(f', {file.name}' for file in files.values())}"
             say(f"job {job} on {self.address}: sending {shipped} ({format_size(num_bytes)})")
-            try:
-                self.client.submit_job(
-                    entrypoint=command,
-                    submission_id=job,
-                    runtime_env=runtime_env,
-                    metadata={"raysynth": shlex.join(["raysynth", verb, *words])},
-                )
-            except RuntimeError as error:  # as while a cluster begins
-                problem = str(error).strip().splitlines()[-1][:300]
-                raise UserError(f"--address {self.address}: does not take the job ({problem}); try again") from error
+            self._submit(
+                entrypoint=command,
+                submission_id=job,
+                runtime_env=runtime_env,
+                metadata={"raysynth": shlex.join(["raysynth", verb, *words])},
+            )
         return job
+
+    def _submit(self, **job: Any) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        was_refused = False
+        while True:
+            try:
+                self.client.submit_job(**job)
+                return
+            except RuntimeError as error:
+                problem = str(error).strip().splitlines()[-1][:300]
+                if was_refused and "already exists" in problem:  # the cluster had taken it all the same
+                    return
+                if NO_AGENT not in problem or time.monotonic() > deadline:
+                    refused = f"--address {self.address}: does not take the job ({problem}); try again"
+                    raise UserError(refused) from error
+            was_refused = True
+            time.sleep(POLL_S)
 
     def job(self, job: str) -> dict[str, Any]:
         """What is known of a job. Raises UserError for one that is not there."""

@@ -42,12 +42,14 @@ def run_epochs(
     score: Callable[[int], Row] | None = None,
     report: Callable[[Row], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
+    should_keep: Callable[[], bool] | None = None,
 ) -> list[Row]:
     """Train `model` for `num_epochs` epochs in all and return one row of metrics an epoch.
 
     `validation` is images (N, C, H, W) uint8 and labels; `recorder` keeps checkpoints and metrics (None: nothing is
     kept); `score(epoch)` measures what a search ranks by; `report` tells Ray, once an epoch, on every worker;
-    `should_stop`, of a single worker, is asked after every step.
+    `should_stop`, of a single worker, is asked after every step; so is `should_keep`, which tells every worker alike
+    that the machine may soon be gone: what was done of the epoch is kept, and the training goes on.
     Raises TrainingStopped, on every worker, after an epoch in which a value was not finite, and KeyboardInterrupt where
     it should stop; what was done of the epoch is kept then.
     """
@@ -78,6 +80,10 @@ def run_epochs(
                 if recorder:
                     recorder.record(model, history, steps)
                 raise KeyboardInterrupt
+            if should_keep and should_keep():
+                steps = mean_over_workers(steps, context)
+                if recorder and context.rank == 0:
+                    recorder.record(model, history, steps)
         metrics, problem = mean_of_steps(steps)
         num_steps, steps = len(steps) - num_before, []
         train_s = time.perf_counter() - started
@@ -136,6 +142,15 @@ def mean_of_steps(steps: list[Metrics]) -> tuple[Row, str]:
             problem = f"{name} became {values[first].item()} at step {at[first] + 1} of {len(steps)}"
         means[name] = values.mean().item()
     return means, problem
+
+
+def mean_over_workers(steps: list[Metrics], context: Context) -> list[Metrics]:
+    """Each step's metrics as all workers have measured them, for a checkpoint from which all of them go on."""
+    if context.world_size == 1:
+        return steps
+    return [
+        dict(context.mean_over_workers({name: float(value) for name, value in metrics.items()})) for metrics in steps
+    ]
 
 
 def find_problem(metrics: Row, model: Model) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from raysynth.cluster.resources import available_resources
 from raysynth.errors import NotUploaded, TrainingStopped, UserError
 from raysynth.training.run_folder import PROGRESS, RunFolder
 
+STEPS_PER_NOTICE = 10  # training steps between two questions whether a node is about to go away
 Row = dict[str, float]
 
 
@@ -18,11 +21,13 @@ def ray_trainer(
     storage: str | None,
     *,
     num_threads: int,
+    min_workers: int | None = None,
     gpus_per_worker: float | None = None,
     search: Mapping[str, Any] | None = None,
     callbacks: Sequence[Any] = (),
 ) -> Any:
-    """Ray Train's trainer for one run; `workers` = 0 is its local mode, in this process.
+    """Ray Train's trainer for one run; `workers` = 0 is its local mode, in this process. With `min_workers`, as many as
+    there is room for between both, at each of its starts.
 
     `storage` is for Ray's own notes: all that lasts is in the run's folder. `search`, of a trial, is what
     `carrying_forward` needs.
@@ -43,7 +48,7 @@ def ray_trainer(
             "search": dict(search) if search else None,
         },
         scaling_config=ray.train.ScalingConfig(
-            num_workers=workers,
+            num_workers=workers if min_workers is None else (min_workers, workers),
             use_gpu=gpus > 0,
             resources_per_worker={"CPU": 1, "GPU": gpus} if gpus and workers else None,
         ),
@@ -77,6 +82,7 @@ def train_on_ray_worker(job: dict[str, Any]) -> None:
             rank=worker.get_world_rank(),
             world_size=worker.get_world_size(),
             device=get_device(),
+            should_keep=noticing_preemption(ray.train.get_preemption_info),
             report=carrying_forward(job["search"], report) if job["search"] else report,
         )
     except NotUploaded:
@@ -92,12 +98,47 @@ def train_on_ray_worker(job: dict[str, Any]) -> None:
                 raise
 
 
+def noticing_preemption(ask: Callable[[], Any]) -> Callable[[], bool]:
+    """Whether a node of this training has newly been announced to go away, for every worker to ask after each step.
+
+    `ask` is Ray's `get_preemption_info`, at which the workers wait for each other; so it is asked only every so many
+    steps.
+    """
+    steps = itertools.count(1)
+    known: set[str] = set()
+
+    def noticed() -> bool:
+        if next(steps) % STEPS_PER_NOTICE:
+            return False
+        info = ask()
+        going = set(info.preempted_node_ids) if info else set()
+        is_news = not going <= known
+        known.update(going)
+        return is_news
+
+    return noticed
+
+
 def stop_if_failed(run: RunFolder) -> None:
     """Raise TrainingStopped with the run's own reason when its workers could not go on."""
     run.refresh(*PROGRESS)
     status = run.status()
     if status["state"] == "failed":
         raise TrainingStopped(f"{run.location}: {status['message']}")
+
+
+def check_min_workers(asked: int | None, workers: int, batch_size: int) -> None:
+    """Raise UserError for fewest workers that are more than `workers`, or with which a batch cannot be shared."""
+    if asked is None:
+        return
+    if not 1 <= asked <= workers:
+        raise UserError(f"--min-workers {asked}: want 1 to --workers, which is {workers}")
+    for count in range(asked, workers + 1):
+        if batch_size % count:
+            raise UserError(
+                f"--min-workers {asked}: batch_size={batch_size} is not divisible among {count} workers; use --set "
+                f"batch_size={math.lcm(*range(asked, workers + 1))} or a multiple of it"
+            )
 
 
 def check_workers(asked: int | None, option: str = "--workers") -> int:

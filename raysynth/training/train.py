@@ -21,7 +21,7 @@ from raysynth.training.disk_need import refuse_full
 from raysynth.training.find_run import sweep_of
 from raysynth.training.follow import following
 from raysynth.training.plan import Say, check_fits, check_restart, create_run, describe, plan_run
-from raysynth.training.ray_trainer import check_workers, ray_trainer, stop_if_failed
+from raysynth.training.ray_trainer import check_min_workers, check_workers, ray_trainer, stop_if_failed
 from raysynth.training.run_folder import RunFolder, check_out_folder, name_folder
 
 DEFAULT_EPOCHS = 30
@@ -34,6 +34,7 @@ def train(
     epochs: int | None = None,
     overrides: Mapping[str, Any] | None = None,
     workers: int | None = None,
+    min_workers: int | None = None,
     out: Location | str = "runs",
     resume: Location | str | None = None,
     exclude: Location | str | None = None,
@@ -43,11 +44,12 @@ def train(
 ) -> Location:
     """Train a family and return its run folder, in `out`, which may be in a bucket.
 
-    `workers`: 0 is in-process; the default is the number of GPUs. `overrides` are config keys (`--set`). Images that
-    have a copy among the validation or test images of the data set `exclude` are left out. With `resume`, goes on with
-    that run as it was configured. A pre-trained run that has seen validation or test images is refused or, with
-    `allow_leakage`, marked in all that rests on it. Raises UserError before anything starts, and
-    TrainingStopped when the training cannot go on, and Interrupted on Ctrl-C.
+    `workers`: 0 is in-process; the default is the number of GPUs. Where nodes are lost it goes on with as few as
+    `min_workers` (default: it waits for all). `overrides` are config keys (`--set`). Images that have a copy among the
+    validation or test images of the data set `exclude` are left out. With `resume`, goes on with that run as it was
+    configured. A pre-trained run that has seen validation or test images is refused or, with `allow_leakage`, marked in
+    all that rests on it. Raises UserError before anything starts, and TrainingStopped when the training cannot go on,
+    and Interrupted on Ctrl-C.
     """
     if family is not None:
         get_family(family, "FAMILY")
@@ -87,6 +89,7 @@ def train(
                 f"left out: {excluded.num_excluded} of {excluded.dataset.num_images()} images, the groups of "
                 f"{excluded.num_copies} copies of validation and test images of {excluded.target.name}"
             )
+    check_min_workers(min_workers, workers, settings["config"]["batch_size"])
     say(describe(settings, run, workers, num_images=excluded.num_train if excluded else None))
     if dry_run:
         return run.location
@@ -105,7 +108,7 @@ def train(
         locks.enter_context(locked(run.path, "RUN" if resume is None else "--resume"))
         if isinstance(sweep := sweep_of(run.location), Path):
             locks.enter_context(locked(sweep, "--resume"))
-        execute(run, workers, say)
+        execute(run, workers, say, min_workers=min_workers)
     return run.location
 
 
@@ -113,14 +116,14 @@ def _quietly(line: str) -> None:
     """Say nothing: it was said before."""
 
 
-def execute(run: RunFolder, workers: int, say: Say) -> None:
+def execute(run: RunFolder, workers: int, say: Say, *, min_workers: int | None = None) -> None:
     """Train a run that stands in its folder, by Ray Train, printing its epochs as they end.
 
     Raises TrainingStopped with the run's own reason when it could not go on.
     """
     with following(run, say):
         try:
-            _fit(run, workers)
+            _fit(run, workers, min_workers)
             stop_if_failed(run)
         except KeyboardInterrupt:
             run.refresh()
@@ -135,7 +138,7 @@ def execute(run: RunFolder, workers: int, say: Say) -> None:
     say(f"run: {run.location}")
 
 
-def _fit(run: RunFolder, workers: int) -> None:
+def _fit(run: RunFolder, workers: int, min_workers: int | None) -> None:
     from raysynth.cluster.session import prepare_environment, ray_session
     from raysynth.cluster.visibility import refuse_invisible
 
@@ -146,4 +149,4 @@ def _fit(run: RunFolder, workers: int) -> None:
         return
     with ray_session(), tempfile.TemporaryDirectory(prefix="raysynth-train-") as storage:
         refuse_invisible({"--data": run.settings()["data"]["path"]}, {"--out": run.location})
-        ray_trainer(run, workers, storage, num_threads=threads).fit()
+        ray_trainer(run, workers, storage, num_threads=threads, min_workers=min_workers).fit()

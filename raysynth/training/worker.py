@@ -43,13 +43,15 @@ def train_run(
     world_size: int = 1,
     device: torch.device | None = None,
     report: Callable[[Row], None] | None = None,
+    should_keep: Callable[[], bool] | None = None,
 ) -> None:
     """Train the run in `run_path` to its last epoch, from its newest checkpoint if it has one.
 
-    All that it needs stands in the run's `config.yaml`. Every worker calls `report` once an epoch. Raises
-    TrainingStopped at a non-finite value; the run's `status.json` then says so too. Raises NotUploaded when the run is
-    in a bucket that was out of reach at its end. In a main thread, Ctrl-C and SIGTERM end a single worker after the
-    step under way, with a checkpoint: KeyboardInterrupt.
+    All that it needs stands in the run's `config.yaml`. Every worker calls `report` once an epoch, and asks
+    `should_keep` after every step (see `run_epochs`). Raises TrainingStopped at a non-finite value; the run's
+    `status.json` then says so too. Raises NotUploaded when the run is in a bucket that was out of reach at its end. In
+    a main thread, Ctrl-C and SIGTERM end a single worker after the step under way, with a checkpoint:
+    KeyboardInterrupt.
     """
     torch.set_num_threads(num_threads)
     run = RunFolder.open(run_path)
@@ -77,6 +79,7 @@ def train_run(
                 recorder=recorder,
                 score=frechet_score(family, dataset, settings) if rank == 0 else None,
                 report=report,
+                should_keep=should_keep,
                 should_stop=told_to_stop if world_size == 1 else None,  # several would have to agree at every step
             )
     except NotUploaded:

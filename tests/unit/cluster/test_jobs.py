@@ -112,3 +112,42 @@ def test_an_address_where_no_ray_answers_is_said():
         Cluster(address)
     with pytest.raises(UserError, match=r"cannot be reached \(.*the tunnel to it open"):
         Cluster(address)  # the server is gone
+
+
+class Refusing:
+    """A job server that gives these refusals, then takes the job."""
+
+    def __init__(self, *refusals: str) -> None:
+        self.refusals = list(refusals)
+        self.submitted: list[str] = []
+
+    def submit_job(self, *, submission_id: str, **_: object) -> None:
+        self.submitted.append(submission_id)
+        if self.refusals:
+            raise RuntimeError(f"Request failed with status code 500: {self.refusals.pop(0)}.")
+
+
+BUSY = "No available agent to submit job, please try again later"
+
+
+@pytest.mark.parametrize("refusals", [(BUSY, BUSY), (BUSY, "Job with submission_id a already exists")])
+def test_a_cluster_that_has_just_begun_is_asked_again(monkeypatch, refusals):
+    monkeypatch.setattr("raysynth.cluster.jobs.POLL_S", 0.0)
+    with server(ray_server()) as address:
+        cluster = Cluster(address)
+    cluster.client = Refusing(*refusals)
+    job = cluster.submit("doctor", [], {}, lambda line: None)
+    assert set(cluster.client.submitted) == {job}
+    assert len(cluster.client.submitted) == (3 if refusals[1] == BUSY else 2)
+
+
+@pytest.mark.parametrize(("refusal", "num_asked"), [(BUSY, 2), ("the disk is full", 1)])
+def test_a_job_that_is_not_taken_is_one_line(monkeypatch, refusal, num_asked):
+    monkeypatch.setattr("raysynth.cluster.jobs.POLL_S", 0.01)
+    monkeypatch.setattr("raysynth.cluster.jobs.PATIENCE_S", 0.001)
+    with server(ray_server()) as address:
+        cluster = Cluster(address)
+    cluster.client = Refusing(*[refusal] * 9)
+    with pytest.raises(UserError, match=f"does not take the job .*{refusal}.*; try again"):
+        cluster.submit("doctor", [], {}, lambda line: None)
+    assert len(cluster.client.submitted) == num_asked
