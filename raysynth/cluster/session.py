@@ -21,13 +21,14 @@ from raysynth.interruption import terminate_as_interrupt
 # on two cores: importing torch and ray again is what every new process pays, so idle workers are kept (Ray Data
 # would start fresh ones for each pipeline), and Train's controller asks its workers' health often enough that a
 # finished `fit` returns at once.
+WORKERS_START_TIMEOUT_S = "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"
 PREEMPTION_WATCHER = "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER"
 QUIET_ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_idle_worker_killing_time_threshold_ms": "600000",
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
     # Where a node is lost its place may take minutes to be filled; Ray would give a training up after one.
-    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "1800",
+    WORKERS_START_TIMEOUT_S: "1800",
     PREEMPTION_WATCHER: "0",  # one machine does not outlive its node
     "RAY_TRAIN_METRICS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",

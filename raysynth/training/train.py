@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import tempfile
 from collections.abc import Mapping
@@ -139,7 +140,7 @@ def execute(run: RunFolder, workers: int, say: Say, *, min_workers: int | None =
 
 
 def _fit(run: RunFolder, workers: int, min_workers: int | None) -> None:
-    from raysynth.cluster.session import prepare_environment, ray_session
+    from raysynth.cluster.session import WORKERS_START_TIMEOUT_S, prepare_environment, ray_session
     from raysynth.cluster.visibility import refuse_invisible
 
     prepare_environment()
@@ -147,6 +148,8 @@ def _fit(run: RunFolder, workers: int, min_workers: int | None) -> None:
     if workers == 0:
         ray_trainer(run, workers, None, num_threads=threads).fit()
         return
+    if min_workers is not None:  # Ray counts a node that has just died as one to start on; then it counts again
+        os.environ[WORKERS_START_TIMEOUT_S] = "30"
     with ray_session(), tempfile.TemporaryDirectory(prefix="raysynth-train-") as storage:
         refuse_invisible({"--data": run.settings()["data"]["path"]}, {"--out": run.location})
         ray_trainer(run, workers, storage, num_threads=threads, min_workers=min_workers).fit()
