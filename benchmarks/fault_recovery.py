@@ -32,7 +32,7 @@ from raysynth.cluster.session import PREEMPTION_WATCHER, prepare_environment, ra
 
 prepare_environment()
 
-from raysynth.cluster.leave import REASON  # noqa: E402
+from raysynth.cluster.leave import announce  # noqa: E402
 from raysynth.config import build_config  # noqa: E402
 from raysynth.data.dataset import Dataset, load_dataset, write_dataset  # noqa: E402
 from raysynth.models.registry import get_family  # noqa: E402
@@ -167,18 +167,10 @@ def preempted(dataset: Dataset, folder: Path) -> Watcher:
 
         def kill() -> None:
             from ray._private.state import available_resources_per_node
-            from ray._raylet import GcsClient
-            from ray.core.generated import autoscaler_pb2
 
             free = available_resources_per_node()
             (node,) = (node for node in nodes if not free[node.node_id].get("CPU"))
-            reason = autoscaler_pb2.DrainNodeReason.Value(REASON)
-            deadline_ms = int((time.time() + 60) * 1000)
-            told, why_not = GcsClient(address=cluster.address).drain_node(
-                node.node_id, reason, "benchmark", deadline_ms
-            )
-            if not told:
-                raise RuntimeError(why_not)
+            announce(node.node_id, grace_s=60)
             wait_until(lambda: bool(checkpoint_paths(run.checkpoints)))
             cluster.remove_node(node, allow_graceful=False)
 

@@ -20,7 +20,6 @@ from raysynth.errors import UserError
 
 TIMEOUT_S = 3.0
 POLL_S = 5.0
-REASON = "DRAIN_NODE_REASON_PREEMPTION"
 Ask = Callable[[str, str, Mapping[str, str]], str | None]
 
 
@@ -63,8 +62,7 @@ CLOUDS = {"aws": Cloud(_announced_by_aws, 110), "gcp": Cloud(_announced_by_gcp, 
 def leave(grace_s: int) -> str:
     """Tell Ray that this machine's node will be gone in `grace_s` seconds; the node's id.
 
-    Trainings on it keep what they have done and nothing new begins on it; it is not stopped. Raises UserError when no
-    node of a cluster runs here, and when the cluster refuses: it keeps its last node.
+    Raises UserError when no node of a cluster runs here, and what `announce` does.
     """
     from raysynth.cluster.session import cluster_session
 
@@ -72,20 +70,30 @@ def leave(grace_s: int) -> str:
         raise UserError(f"--grace-s {grace_s}: want 0 or more seconds")
     with cluster_session():
         import ray
-        from ray._raylet import GcsClient  # type: ignore[attr-defined]
-        from ray.core.generated import autoscaler_pb2
 
-        context = ray.get_runtime_context()
-        node: str = context.get_node_id()
-        accepted, reason = GcsClient(address=context.gcs_address).drain_node(
-            node,
-            autoscaler_pb2.DrainNodeReason.Value(REASON),
-            f"the machine will be gone in {grace_s} s",
-            int((time.time() + grace_s) * 1000),
-        )
-    if not accepted:
-        raise UserError(f"cluster leave: Ray keeps this node ({reason})")
+        node: str = ray.get_runtime_context().get_node_id()
+        announce(node, grace_s)
     return node
+
+
+def announce(node: str, grace_s: int) -> None:
+    """Tell the Ray of this session that a node will be gone in `grace_s` seconds.
+
+    Trainings on it keep what they have done and nothing new begins on it; it is not stopped. Raises UserError when Ray
+    refuses.
+    """
+    import ray
+    from ray._raylet import GcsClient  # type: ignore[attr-defined]
+    from ray.core.generated import autoscaler_pb2
+
+    accepted, reason = GcsClient(address=ray.get_runtime_context().gcs_address).drain_node(
+        node,
+        autoscaler_pb2.DrainNodeReason.Value("DRAIN_NODE_REASON_PREEMPTION"),
+        f"the machine will be gone in {grace_s} s",
+        int((time.time() + grace_s) * 1000),
+    )
+    if not accepted:
+        raise UserError(f"cluster leave: Ray keeps node {node[:8]} ({reason})")
 
 
 def leave_when_told(cloud: str, say: Callable[[str], None], *, ask: Ask = ask_metadata) -> str:

@@ -1,8 +1,12 @@
-"""kill -9 of a Ray Train worker while it trains."""
+"""kill -9 of processes of Ray, and of a whole node, while something trains."""
 
 from __future__ import annotations
 
 import importlib.util
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -11,6 +15,7 @@ import torch
 
 from raysynth.data.dataset import Dataset
 from raysynth.training.checkpoints import load_newest_checkpoint
+from raysynth.training.run_folder import RunFolder
 from raysynth.training.train import train
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "fault_recovery.py"
@@ -28,11 +33,43 @@ def faults() -> ModuleType:
 
 @pytest.mark.usefixtures("ray_cluster")
 def test_a_killed_worker_changes_nothing_but_the_time(stripes: Dataset, tmp_path: Path, faults: ModuleType):
-    run, watcher = faults.worker_killed(stripes, tmp_path)
+    watcher = faults.worker_killed(stripes, tmp_path)
     assert 0 < watcher.epochs["run"] < faults.NUM_EPOCHS
     assert "run" in watcher.seconds
-    whole = faults.create_run(tmp_path / "whole", stripes)
-    train(resume=whole.path, workers=0, say=lambda line: None)
+    assert_equal(RunFolder(tmp_path / "run"), whole(faults, stripes, tmp_path))
+
+
+@pytest.mark.skipif(
+    not os.environ.get("RAYSYNTH_TEST_CLUSTER"),
+    reason="starts clusters of its own, which a busy machine may be too slow for; RAYSYNTH_TEST_CLUSTER=1 runs it",
+)
+@pytest.mark.parametrize("fault", ["driver", "preemption", "elastic", "node"])
+def test_what_dies_with_a_node_or_a_command_goes_on(stripes: Dataset, tmp_path: Path, faults: ModuleType, fault: str):
+    """Each in a process of its own, which has no other Ray."""
+    command = [sys.executable, SCRIPT, fault, tmp_path, stripes.path]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=500)
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["seconds_until_a_new_epoch"].keys() == found["at_epoch"].keys()
+    runs = [RunFolder(path) for path in (tmp_path.glob("sweeps/*/runs/*") if fault == "node" else [tmp_path / "run"])]
+    assert len(runs) == (2 if fault == "node" else 1)
+    for run in runs:
+        assert run.status()["state"] == "finished"
+        assert [row["epoch"] for row in run.history()] == list(range(1, faults.NUM_EPOCHS + 1))
+    if fault == "preemption":
+        assert found["checkpoints"][0].endswith("_step_00010.pt")
+    if fault in ("preemption", "driver"):
+        assert_equal(runs[0], whole(faults, stripes, tmp_path))
+
+
+def whole(faults: ModuleType, dataset: Dataset, folder: Path) -> RunFolder:
+    """The same training, in-process, to which nothing happened."""
+    run: RunFolder = faults.create_run(folder / "whole", dataset)
+    train(resume=run.path, workers=0, say=lambda line: None)
+    return run
+
+
+def assert_equal(run: RunFolder, whole: RunFolder) -> None:
     rows = [[{k: v for k, v in row.items() if k not in ("seconds", "images_per_s")} for row in each.history()]
             for each in (run, whole)]  # fmt: skip
     assert rows[0] == rows[1]

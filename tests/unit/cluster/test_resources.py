@@ -4,7 +4,8 @@ import pytest
 
 from raysynth.cluster.resources import Resources, available_resources, resources_elsewhere
 from raysynth.cluster.session import num_cores
-from raysynth.training.ray_trainer import check_workers
+from raysynth.errors import UserError
+from raysynth.training.ray_trainer import check_min_workers, check_workers
 
 
 @pytest.mark.parametrize(
@@ -23,3 +24,12 @@ def test_a_check_for_elsewhere_does_not_count_this_machine():
         assert check_workers(None) == 1
         assert available_resources().place == "the cluster"
     assert available_resources().place == "this machine"
+
+
+def test_fewest_workers_share_every_batch():
+    check_min_workers(None, 3, batch_size=4)
+    check_min_workers(1, 2, batch_size=4)
+    with pytest.raises(UserError, match="--min-workers 3: want 1 to --workers, which is 2"):
+        check_min_workers(3, 2, batch_size=4)
+    with pytest.raises(UserError, match="batch_size=4 is not divisible among 3 workers; use --set batch_size=12"):
+        check_min_workers(2, 4, batch_size=4)

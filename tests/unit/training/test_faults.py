@@ -92,6 +92,19 @@ def test_told_to_end_it_leaves_a_checkpoint_of_the_middle_of_the_epoch(stripes, 
     assert signal.getsignal(number) is handler
 
 
+def test_a_machine_that_will_go_makes_it_keep_a_checkpoint_and_go_on(stripes, whole, tmp_path):
+    """Its end is as if nothing had been said, and so is that of a copy that was killed right after the checkpoint."""
+    run, copy = create(tmp_path / "run", stripes, num_checkpoints=9), create(tmp_path / "copy", stripes)
+    steps = iter(range(1, 100))
+    train_run(str(run.path), num_threads=1, should_keep=lambda: next(steps) == 9)
+    (path,) = run.checkpoints.glob("epoch_*_step_*.pt")
+    assert path.name == "epoch_00001_step_00002.pt"
+    assert_equal(run, whole)
+    shutil.copytree(path.parent, copy.checkpoints, ignore=lambda folder, names: {n for n in names if n != path.name})
+    train_run(str(copy.path), num_threads=1)
+    assert_equal(copy, whole)
+
+
 def test_a_second_signal_ends_it_at_once(stripes, tmp_path):
     run = create(tmp_path / "run", stripes)
     step = WCGANGP.train_step
