@@ -6,11 +6,14 @@ Ray's check misses typing errors within `provider` and `node_config`, which are 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cluster_variants import AWS, CLUSTER_YAML, GCP, OWN_MACHINES, cluster_config
+
+from raysynth.cluster.leave import CLOUDS
 
 VARIANTS = [AWS, GCP, OWN_MACHINES]
 
@@ -122,6 +125,14 @@ def test_workers_are_on_spot_and_the_head_is_not(variant):
     nodes = node_configs(cluster_config(variant))
     assert "SPOT" not in str(nodes["head"]).upper()
     assert "SPOT" in str(nodes["gpu_worker"]).upper()
+
+
+@pytest.mark.parametrize("variant", [AWS, GCP])
+def test_spot_workers_hear_of_it_when_they_are_taken_back(variant):
+    (command,) = cluster_config(variant)["worker_setup_commands"]
+    (words,) = re.findall(r"raysynth (cluster leave .*?) >", command)
+    assert words == f"cluster leave --when-told {variant.lower()}"
+    assert variant.lower() in CLOUDS
 
 
 def test_own_machines_need_two_changes():
