@@ -12,7 +12,10 @@ def doctor_verb(
         None, help="Search space, a shipped name or a YAML file, to compare with what is free. Default: none."
     ),
     storage: str | None = typer.Option(
-        None, metavar="DIR", help="Folder or bucket that all nodes are to see: a file is written to it. Default: none."
+        None,
+        metavar="DIR",
+        envvar="RAYSYNTH_STORAGE",
+        help="Folder or bucket that all nodes are to see: a file is written to it. Default: none.",
     ),
     json_: bool = typer.Option(False, "--json", help="Print the result as JSON on standard output."),
 ) -> int:

@@ -91,15 +91,23 @@ def ray_session(*, num_cpus: int | None = None) -> Iterator[None]:
         yield
         return
     ensure_token()
-    ray.init(
-        address="local",
-        num_cpus=num_cpus or num_cores(),
-        logging_level=logging.ERROR,
-        log_to_driver=False,
-        include_dashboard=True,
-        dashboard_host="127.0.0.1",
-        configure_logging=True,
-    )
+    try:
+        ray.init(
+            address="local",
+            num_cpus=num_cpus or num_cores(),
+            logging_level=logging.ERROR,
+            log_to_driver=False,
+            include_dashboard=True,
+            dashboard_host="127.0.0.1",
+            configure_logging=True,
+        )
+    except Exception as error:  # of which Ray has no kind of its own for this
+        ray.shutdown()
+        reason = str(error).strip().split("\n")[0][:200]
+        raise UserError(
+            f"Ray did not start on this machine ({reason}); try again when it is less busy, or look into "
+            "/tmp/ray/session_latest/logs"
+        ) from error
     try:
         with terminate_as_interrupt():  # `ray.init` has put a handler of its own there, which says nothing
             quiet_ray()

@@ -109,7 +109,12 @@ def train(
         locks.enter_context(locked(run.path, "RUN" if resume is None else "--resume"))
         if isinstance(sweep := sweep_of(run.location), Path):
             locks.enter_context(locked(sweep, "--resume"))
-        execute(run, workers, say, min_workers=min_workers)
+        try:
+            execute(run, workers, say, min_workers=min_workers)
+        except UserError:
+            if resume is None and not run.history():  # refused before anything was trained
+                run.discard()
+            raise
     return run.location
 
 

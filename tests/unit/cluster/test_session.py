@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import os
 
+import pytest
+
 from raysynth.cluster import session
-from raysynth.cluster.session import QUIET_ENVIRONMENT, num_cores, num_threads, prepare_environment
+from raysynth.cluster.session import QUIET_ENVIRONMENT, num_cores, num_threads, prepare_environment, ray_session
+from raysynth.errors import UserError
 
 
 def test_a_users_own_settings_win(monkeypatch):
@@ -48,3 +51,20 @@ def test_threads_are_the_cores_or_what_the_user_allows(monkeypatch):
     assert num_threads(3) == 1
     monkeypatch.setenv("OMP_NUM_THREADS", "4,2")  # by level of nesting: not ours to read
     assert num_threads(3) == 3
+
+
+def test_a_ray_that_does_not_start_is_one_line(monkeypatch):
+    import ray
+
+    def busy(**options: object) -> None:
+        raise Exception("The current node timed out during startup.\nA page of advice")
+
+    monkeypatch.setattr(ray, "init", busy)
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    with pytest.raises(UserError) as refused, ray_session():
+        pass
+    assert str(refused.value).startswith(
+        "Ray did not start on this machine (The current node timed out during startup.)"
+    )
+    assert "\n" not in str(refused.value)

@@ -195,3 +195,21 @@ def test_images_from_a_file_make_the_same_training(stripes, tmp_path):
         assert torch.equal(value, flat[1][key]) if isinstance(value, torch.Tensor) else value == flat[1][key], key
     columns = ["d_loss", "g_loss", "frechet"]
     pd.testing.assert_frame_equal(*(pd.DataFrame(run.history())[columns] for run in runs), check_exact=True)
+
+
+def test_a_run_that_is_refused_leaves_nothing(stripes, tmp_path, monkeypatch):
+    """As where workers on other nodes do not see its folder, which only Ray can tell; one that had begun is kept."""
+
+    def refuse(run: RunFolder, workers: int, min_workers: int | None) -> None:
+        raise UserError("--out: node 10.0.0.2 does not see it")
+
+    train("wcgan_gp", data=stripes.path, epochs=1, overrides=NARROW, workers=0, out=tmp_path, say=quiet)
+    (run,) = tmp_path.iterdir()
+    monkeypatch.setattr("raysynth.training.train._fit", refuse)
+    with pytest.raises(UserError, match="does not see it"):
+        train("wcgan_gp", data=stripes.path, epochs=1, overrides=NARROW, workers=0, out=tmp_path, say=quiet)
+    assert list(tmp_path.iterdir()) == [run]
+    (run / "status.json").write_text(json.dumps({"state": "running", "epoch": 1, "message": ""}))
+    with pytest.raises(UserError, match="does not see it"):
+        train(resume=run, workers=0, say=quiet)
+    assert (run / "checkpoints").is_dir()
