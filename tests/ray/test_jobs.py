@@ -5,11 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -17,24 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from ray_head import Head, started_head
 
 from raysynth.cli.main import run
-from raysynth.cluster.http import ask_version
 from raysynth.data.dataset import Dataset
 from raysynth.evaluation.scoring_network import ensure_scoring_network
 
-START_TIMEOUT_S = 180
-# Ports that must be known before; Ray finds the others itself.
-PORTS = ("port", "dashboard-port", "ray-client-server-port", "dashboard-agent-listen-port", "metrics-export-port")
 SMALL = ["--set", "batch_size=8", "--set", "width=4", "--set", "n_critic=1"]
-
-
-@dataclass(frozen=True)
-class Head:
-    """A cluster of one node: its address, and the environment of a user who has its token."""
-
-    address: str
-    environment: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -70,70 +56,15 @@ def raysynth(ray_head: Head, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
 
 @pytest.fixture(scope="module")
 def ray_head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
-    token = tmp_path_factory.mktemp("token") / "auth_token"
-    token.write_text("0123456789abcdef" * 4)
-    token.chmod(0o600)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-    environment |= {
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "PYTHONPATH": str(Path(__file__).parents[2]),
-        "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN_PATH": str(token),
-        "RAY_USAGE_STATS_ENABLED": "0",
-    }
-    ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
-    address = f"http://127.0.0.1:{ports['dashboard-port']}"
-    # Short: a socket's path has at most 107 characters.
-    with tempfile.TemporaryDirectory(prefix="rs-", ignore_cleanup_errors=True) as folder:
-        options = [f"--{name}={port}" for name, port in ports.items()]
-        options += ["--dashboard-host=127.0.0.1", "--include-dashboard=true", "--num-cpus=1", f"--temp-dir={folder}"]
-        command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", *options]
-        with (Path(folder) / "log").open("w") as log:
-            ray = subprocess.Popen(
-                command, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True, cwd=folder
-            )
-        try:
-            wait_for(address, ray, Path(folder) / "log")
-            users = {"RAYSYNTH_ADDRESS": address, "RAY_ADDRESS": f"127.0.0.1:{ports['port']}"}
-            yield Head(address, {**environment, **users})
-            assert ray.poll() is None, (Path(folder) / "log").read_text()
-        finally:
-            end(ray)
+    with started_head(tmp_path_factory.mktemp("token")) as head:
+        yield head
+        assert head.process.poll() is None
 
 
 @pytest.fixture(scope="module", autouse=True)
 def scoring_network(stripes: Dataset) -> None:
     """What every run needs is there already."""
     ensure_scoring_network(stripes, threads=1)
-
-
-def free_ports(num_ports: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(num_ports)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
-
-
-def wait_for(address: str, ray: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while time.monotonic() < deadline and ray.poll() is None:
-        try:
-            ask_version(address)
-            return
-        except OSError:
-            time.sleep(0.5)
-    raise AssertionError(log.read_text())
-
-
-def end(ray: subprocess.Popen[bytes]) -> None:
-    """End `ray start --block`, which ends what it started; then whatever of its process group is left."""
-    ray.terminate()
-    try:
-        ray.wait(30)
-    except subprocess.TimeoutExpired:
-        os.killpg(ray.pid, signal.SIGKILL)
-        ray.wait()
 
 
 def submit(address: str, token: str, entrypoint: str) -> int:
