@@ -86,12 +86,32 @@ def train_run(
         raise
     except TrainingStopped as stop:
         if rank == 0:
-            with suppress(OSError):  # storage that cannot be written to may be what stopped it
-                run.write_status("failed", run.status()["epoch"], str(stop))
-                run.keep()
+            _write_failed(run, str(stop))
         raise
+    except (RuntimeError, MemoryError) as error:
+        if world_size > 1 or not is_out_of_memory(error):  # of several, Ray has to end the ones that wait
+            raise
+        reason = (
+            f"epoch {run.status()['epoch'] + 1}: out of memory ({str(error).splitlines()[0][:120]}); use a smaller "
+            f"batch_size than {family.config.batch_size}, or a smaller network"
+        )
+        _write_failed(run, reason)
+        raise TrainingStopped(reason) from error
     finally:
         recorder.close()
+
+
+def _write_failed(run: RunFolder, reason: str) -> None:
+    with suppress(OSError):  # storage that cannot be written to may be what stopped it
+        run.write_status("failed", run.status()["epoch"], reason)
+        run.keep()
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out, a GPU's or this machine's; trying the same again would come to the same."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return "can't allocate memory" in str(error) or "not enough memory" in str(error)
 
 
 def frechet_score(family: Family, dataset: Dataset, settings: dict[str, Any]) -> Callable[[int], Row] | None:

@@ -121,6 +121,34 @@ def test_a_second_signal_ends_it_at_once(stripes, tmp_path):
     assert checkpoint_paths(run.checkpoints) == []
 
 
+def test_memory_that_runs_out_is_one_line_with_a_remedy(stripes, tmp_path):
+    """Of torch's own allocator, asked for more than any machine has."""
+    run = create(tmp_path / "run", stripes)
+    step = WCGANGP.train_step
+
+    def greedy(self, *arguments):
+        if self.context.epoch == 2:
+            torch.empty(1 << 55)
+        return step(self, *arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WCGANGP, "train_step", greedy)
+        with pytest.raises(TrainingStopped, match=r"^epoch 2: out of memory \(.*smaller batch_size than 4"):
+            train_run(str(run.path), num_threads=1)
+    assert run.status()["state"] == "failed"
+    assert "out of memory" in run.status()["message"]
+    assert checkpoint_paths(run.checkpoints)[-1].name == "epoch_00001.pt"
+
+
+def test_another_error_is_not_taken_for_it(stripes, tmp_path):
+    run = create(tmp_path / "run", stripes)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WCGANGP, "train_step", lambda self, *arguments: torch.zeros(2) @ torch.zeros(3))
+        with pytest.raises(RuntimeError, match="size"):
+            train_run(str(run.path), num_threads=1)
+    assert run.status()["state"] != "failed"
+
+
 def test_a_command_that_is_terminated_says_how_to_go_on(stripes, tmp_path, capsys):
     from raysynth.cli.main import run as run_cli
 
