@@ -27,10 +27,9 @@ settings.load_profile("same")
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Divide the tests among pytest-xdist's processes: a file stays whole, for what its tests share, and all that use
-    Ray stay in one process, for the one Ray of the session."""
+    the session's Ray stay in one process. That one takes longest, and begins first (`--no-loadscope-reorder`)."""
     for item in items:
-        # Another Ray on the same machine (of tests/ray/test_jobs.py) confuses what looks for the only one there.
-        shares_ray = {"ray_cluster", "ray_head"} & set(getattr(item, "fixturenames", ()))
+        shares_ray = "ray_cluster" in getattr(item, "fixturenames", ())
         item.add_marker(pytest.mark.xdist_group("ray" if shares_ray else str(item.path)))
 
 
