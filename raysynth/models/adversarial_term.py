@@ -10,6 +10,7 @@ from torch import Tensor
 from raysynth.models.blocks import lay_out
 from raysynth.models.context import Context, hash_seed
 from raysynth.models.losses import relativistic_critic_loss, relativistic_generator_loss, zero_centred_penalty
+from raysynth.models.optimizers import Adam
 from raysynth.models.residual import ResidualCritic
 
 WIDTH, LEARNING_RATE, PENALTY_WEIGHT, PENALTY_EVERY = 16, 1e-3, 0.5, 8  # as `r3gan` has them
@@ -27,7 +28,7 @@ class AdversarialTerm:
             torch.manual_seed(hash_seed(context.seed, "critic"))
             critic = ResidualCritic(num_classes=num_classes, shape=shape, width=WIDTH, num_blocks=1)
         self.critic = lay_out(critic.to(context.device), len(shape) - 1)
-        self.optimizer = torch.optim.Adam(self.critic.parameters(), lr=LEARNING_RATE, betas=(0.0, 0.99), fused=True)
+        self.optimizer = Adam(self.critic.parameters(), lr=LEARNING_RATE, betas=(0.0, 0.99), fused=True)
         self.num_steps = 0
 
     def learn(self, images: Tensor, reconstructions: Tensor, labels: Tensor) -> Tensor:

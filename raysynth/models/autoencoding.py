@@ -21,6 +21,7 @@ from raysynth.models.encoders import ENCODERS, Encoder, EncoderName
 from raysynth.models.family import Curve, Family, Figure, Metrics
 from raysynth.models.feature_matching import FeatureMatching
 from raysynth.models.grids import HALVINGS, GridDecoder, GridEncoder, grid_channels
+from raysynth.models.optimizers import Adam
 from raysynth.models.priors import ClassGaussians
 from raysynth.models.schedules import ramp
 
@@ -89,7 +90,7 @@ class AutoencodingFamily(Family):
         self.network = lay_out(self.build().to(context.device), self.num_dims)
         self.encoder = GraphedNetwork(self.network.encoder, context)
         self.decoder = GraphedNetwork(self.network.decoder, context)
-        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=config.learning_rate, fused=True)
+        self.optimizer = Adam(self.network.parameters(), lr=config.learning_rate, fused=True)
         self.average = MovingAverage(self.network, config.ema_decay)
         terms: dict[str, Any] = {"shape": shape, "num_classes": num_classes, "context": context}
         self.features = FeatureMatching(share=config.term_warm_up, **terms) if config.feature_weight else None

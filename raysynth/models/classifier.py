@@ -13,6 +13,7 @@ from raysynth.models.augment import augment_lightly
 from raysynth.models.blocks import CONVOLUTIONS, BatchNorm, ResidualBlock, lay_out
 from raysynth.models.context import Context
 from raysynth.models.family import Metrics, Model, TrainingConfig
+from raysynth.models.optimizers import AdamW
 
 
 class ClassifierNetwork(nn.Module):
@@ -69,7 +70,7 @@ class Classifier(Model):
         torch.manual_seed(context.seed)
         network = ClassifierNetwork(shape, num_classes, config.widths, config.dropout)
         self.network = lay_out(network.to(context.device), len(shape) - 1)
-        self.optimizer = torch.optim.AdamW(
+        self.optimizer = AdamW(
             self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(

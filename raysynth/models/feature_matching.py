@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from raysynth.models.augment import augment_lightly
 from raysynth.models.blocks import BatchNorm, lay_out
 from raysynth.models.context import Context, hash_seed
+from raysynth.models.optimizers import AdamW
 from raysynth.models.schedules import ramp
 
 LEARNING_RATE = 2e-3
@@ -58,7 +59,7 @@ class FeatureMatching:
             torch.manual_seed(hash_seed(context.seed, "feature network"))
             network = FeatureNetwork(shape[0], num_classes)
         self.network = lay_out(network.to(context.device), len(shape) - 1)
-        self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=LEARNING_RATE, weight_decay=0.05, fused=True)
+        self.optimizer = AdamW(self.network.parameters(), lr=LEARNING_RATE, weight_decay=0.05, fused=True)
 
     @property
     def trust(self) -> float:

@@ -24,6 +24,7 @@ from raysynth.models.flow_matching import (
     validation_errors,
 )
 from raysynth.models.once_per_image import OncePerImage
+from raysynth.models.optimizers import AdamW
 from raysynth.models.priors import ClassMixtures, Standardisation
 from raysynth.models.registry import register
 from raysynth.models.unet import NUM_GROUPS
@@ -96,7 +97,7 @@ class LatentFlow(Family):
         torch.manual_seed(context.seed)  # the same initial weights on every worker
         self.network = self._velocity_network().to(context.device)
         self.graphed = GraphedNetwork(self.network, context)
-        self.optimizer = torch.optim.AdamW(
+        self.optimizer = AdamW(
             self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
         self.average = MovingAverage(self.network, config.ema_decay)

@@ -23,6 +23,7 @@ from raysynth.models.flow_matching import (
     validation_errors,
 )
 from raysynth.models.generators import num_doublings
+from raysynth.models.optimizers import AdamW
 from raysynth.models.registry import register
 from raysynth.models.told_augmentation import NUM_CHANGES, augment_and_tell
 from raysynth.models.unet import NUM_GROUPS, UNet
@@ -62,7 +63,7 @@ class PixelDiffusion(Family):
         )  # fmt: skip
         self.network = lay_out(network.to(context.device), self.num_dims)
         self.graphed = GraphedNetwork(self.network, context)
-        self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=config.learning_rate, fused=True)
+        self.optimizer = AdamW(self.network.parameters(), lr=config.learning_rate, fused=True)
         self.average = MovingAverage(self.network, config.ema_decay)
         self.graphed_average = GraphedNetwork(self.average.network, context)
 

@@ -17,6 +17,7 @@ from raysynth.models.backbone import DEFAULT_BACKBONE, MAX_SIDE, MIN_SIDE, load_
 from raysynth.models.context import Context, hash_seed
 from raysynth.models.family import Metrics, Model, Phase, TrainingConfig
 from raysynth.models.once_per_image import OncePerImage
+from raysynth.models.optimizers import AdamW
 
 HEAD, FINE_TUNING = "head", "fine-tuning"
 DEFAULT_INPUT_SIZE = 128  # pixels
@@ -83,7 +84,7 @@ class TransferClassifier(Model):
         torch.manual_seed(context.seed)
         self.network = TransferNetwork(config, num_classes, pretrained=True).to(context.device)
         self.features_once = OncePerImage(lambda images, labels: (self.network.features(images).float(),))
-        self.optimizer = torch.optim.AdamW(
+        self.optimizer = AdamW(
             self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
         self.phase, self.span = HEAD, (0.0, config.head_share)

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from raysynth.models.discriminators import Normalisation
 from raysynth.models.family import Metrics
+from raysynth.models.optimizers import RMSprop
 from raysynth.models.registry import register
 from raysynth.models.wasserstein import WassersteinPerClass
 
@@ -34,8 +35,8 @@ class WGAN(WassersteinPerClass):
         config = self.config
         options: dict[str, Any] = {"alpha": config.beta2, "momentum": config.beta1}
         return (
-            torch.optim.RMSprop(self.generator.parameters(), lr=config.generator_learning_rate, **options),
-            torch.optim.RMSprop(self.critic.parameters(), lr=config.critic_learning_rate, **options),
+            RMSprop(self.generator.parameters(), lr=config.generator_learning_rate, **options),
+            RMSprop(self.critic.parameters(), lr=config.critic_learning_rate, **options),
         )
 
     @torch.no_grad()
