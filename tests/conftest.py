@@ -163,5 +163,5 @@ def ray_cluster() -> Iterator[None]:
     from raysynth.cluster.session import ray_session
 
     os.environ.pop("RAY_ADDRESS", None)
-    with ray_session(num_cpus=4):
+    with ray_session(num_cpus=4, with_dashboard=True):
         yield

@@ -146,4 +146,4 @@ class _Stages:
     def _start_ray(self) -> None:
         # A trial of several workers needs a little of a CPU beside theirs (see `tune`).
         nested = self.settings.workers_per_trial > 1
-        self.session.enter_context(ray_session(num_cpus=num_cores() + 1 if nested else None))
+        self.session.enter_context(ray_session(num_cpus=num_cores() + 1 if nested else None, with_dashboard=nested))

@@ -155,6 +155,6 @@ def _fit(run: RunFolder, workers: int, min_workers: int | None) -> None:
         return
     if min_workers is not None:  # Ray counts a node that has just died as one to start on; then it counts again
         os.environ[WORKERS_START_TIMEOUT_S] = "30"
-    with ray_session(), tempfile.TemporaryDirectory(prefix="raysynth-train-") as storage:
+    with ray_session(with_dashboard=True), tempfile.TemporaryDirectory(prefix="raysynth-train-") as storage:
         refuse_invisible({"--data": run.settings()["data"]["path"]}, {"--out": run.location})
         ray_trainer(run, workers, storage, num_threads=threads, min_workers=min_workers).fit()

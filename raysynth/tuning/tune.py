@@ -243,7 +243,7 @@ def _run_ray(sweep: SweepFolder, space: SearchSpace, concurrent: int, workers_pe
     storage = tempfile.mkdtemp(prefix="raysynth-tune-")  # Ray's own state, which nothing of ours reads
     progress = SweepProgress(sweep, space, say)
     try:
-        with ray_session(num_cpus=num_cores() + 1 if nested else None), progress:
+        with ray_session(num_cpus=num_cores() + 1 if nested else None, with_dashboard=nested), progress:
             refuse_invisible({"--data": sweep.settings()["data"]["path"]}, {"--out": sweep.location})
             ray_tune.Tuner(
                 ray_tune.with_resources(run_trial, {"cpu": cpu, "gpu": 0 if nested else gpu}),
