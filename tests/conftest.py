@@ -25,6 +25,7 @@ settings.register_profile("same", derandomize=True)  # the same examples each ti
 settings.load_profile("same")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Divide the tests among pytest-xdist's processes: a file stays whole, for what its tests share, and all that use
     the session's Ray stay in one process. That one takes longest, and begins first (`--no-loadscope-reorder`)."""

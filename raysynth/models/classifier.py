@@ -73,8 +73,12 @@ class Classifier(Model):
         self.optimizer = AdamW(
             self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
+        total_steps = config.num_steps + 1
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimizer, max_lr=config.learning_rate, total_steps=config.num_steps + 1, pct_start=0.25
+            self.optimizer,
+            max_lr=config.learning_rate,
+            total_steps=total_steps,
+            pct_start=max(0.25, 2 / total_steps),  # of fewer than two steps up torch makes a division by zero
         )
 
     def train_step(self, images: Tensor, labels: Tensor) -> Metrics:

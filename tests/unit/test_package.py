@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,6 +24,12 @@ def test_readme_and_ci_name_the_same_test_command():
     command = "./setup.sh --dev && .venv/bin/python -m pytest -n auto"
     assert command in (ROOT / "README.md").read_text().splitlines()
     assert any(line.startswith(f"{command} || exit 1") for line in (ROOT / ".ci" / "run").read_text().splitlines())
+
+
+@pytest.mark.skipif("PYTEST_XDIST_WORKER" not in os.environ, reason="runs in one process")
+def test_files_stay_whole_in_several_processes(request: pytest.FixtureRequest):
+    """With pytest 9.2 pytest-xdist 3.8 saw no groups: two Rays at a time, and each module's fixtures made twice."""
+    assert request.node.nodeid.endswith(f"@{request.path}")
 
 
 def test_constraints_name_no_index():

@@ -74,3 +74,13 @@ def test_a_volume_is_turned_about_every_axis():
             plane = plane if axis < other else plane.transpose(1, 2)
             ends = [(plane[:, at] * place).sum(1) / plane[:, at].sum(1) for at in (3, 20)]
             assert (ends[0] - ends[1]).abs().max() > 0.08
+
+
+@pytest.mark.parametrize("num_steps", range(1, 9))
+def test_few_steps_are_steps(num_steps):
+    context = Context(seed=0)
+    model = Classifier(Classifier.Config(num_steps=num_steps), shape=(1, 16, 16), num_classes=2, context=context)
+    for step in range(num_steps):
+        context.at(1, step)
+        loss = model.train_step(torch.zeros(4, 1, 16, 16), torch.arange(4) % 2)["loss"]
+        assert torch.isfinite(loss)
