@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from pydantic import Field
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 from raysynth.errors import UserError
 from raysynth.models.augment import augment_lightly
 from raysynth.models.backbone import DEFAULT_BACKBONE, MAX_SIDE, MIN_SIDE, load_backbone
-from raysynth.models.context import Context, hash_seed
+from raysynth.models.context import Context
 from raysynth.models.family import Metrics, Model, Phase, TrainingConfig
 from raysynth.models.once_per_image import OncePerImage
 from raysynth.models.optimizers import AdamW
@@ -51,11 +50,7 @@ class TransferNetwork(nn.Module):
 
 class TransferClassifier(Model):
     """Cross-entropy in two phases: the head on features that are computed once an image, then the whole network on
-    augmented images at a lower rate. In each the rate rises over a tenth of it and falls as a cosine.
-
-    In the fine-tuning each image is mixed with another one, and its loss with that one's label, by a share drawn from
-    Beta(mixup, mixup) for the batch (Zhang et al. 2018, "mixup"): a few thousand images are soon known by heart.
-    """
+    augmented images at a lower rate. In each the rate rises over a tenth of it and falls as a cosine."""
 
     class Config(TrainingConfig):
         num_steps: int = Field(default=480, gt=0, description="optimiser steps in all")
@@ -71,9 +66,6 @@ class TransferClassifier(Model):
         weight_decay: float = Field(default=0.05, ge=0, description="AdamW's weight decay")
         label_smoothing: float = Field(default=0.05, ge=0, lt=1, description="probability moved off the label")
         augment: bool = Field(default=True, description="light augmentation of the images in the fine-tuning")
-        mixup: float = Field(
-            default=0.2, ge=0, description="how strongly pairs of images are mixed in the fine-tuning; 0: not at all"
-        )
 
     config: Config
 
@@ -104,29 +96,11 @@ class TransferClassifier(Model):
 
     def train_step(self, images: Tensor, labels: Tensor) -> Metrics:
         self._set_rate()
-        share, others = 1.0, labels
-        if self.phase == FINE_TUNING:
-            images, share, others = self._mixed(images, labels)
         with self.context.autocast():
             logits = self._head_logits(images, labels) if self.phase == HEAD else self._logits(images)
-        loss = share * self._loss(logits, labels) + (1 - share) * self._loss(logits, others)
+        loss = F.cross_entropy(logits.float(), labels, label_smoothing=self.config.label_smoothing)
         self.context.step_optimizer(loss, self.optimizer)
         return {"loss": loss.detach(), "accuracy": (logits.argmax(1) == labels).float().mean()}
-
-    def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        return F.cross_entropy(logits.float(), labels, label_smoothing=self.config.label_smoothing)
-
-    def _mixed(self, images: Tensor, labels: Tensor) -> tuple[Tensor, float, Tensor]:
-        """Augmented images, each mixed with another one; the share of its own that each has, and the others' labels."""
-        if self.config.augment:
-            images = augment_lightly(images, self.context)
-        if not self.config.mixup:
-            return images, 1.0, labels
-        generator = np.random.default_rng(hash_seed(self.context.seed, self.context.epoch, self.context.step, "mixup"))
-        share = float(generator.beta(self.config.mixup, self.config.mixup))
-        share = max(share, 1 - share)  # the same mixtures, and `accuracy` is that of the larger part
-        others = torch.from_numpy(generator.permutation(len(images))).to(images.device)
-        return share * images + (1 - share) * images[others], share, labels[others]
 
     def _head_logits(self, images: Tensor, labels: Tensor) -> Tensor:
         self.network.eval()
@@ -138,6 +112,8 @@ class TransferClassifier(Model):
 
     def _logits(self, images: Tensor) -> Tensor:
         self.network.train()
+        if self.config.augment:
+            images = augment_lightly(images, self.context)
         logits: Tensor = self.network(images)
         return logits
 

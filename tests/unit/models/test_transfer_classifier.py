@@ -57,26 +57,6 @@ def test_the_head_learns_first_and_then_all_at_a_lower_rate():
     assert 0 < model.optimizer.param_groups[0]["lr"] < rate
 
 
-def test_pairs_are_mixed_as_their_labels_are():
-    model = build(augment=False)
-    labels = torch.arange(8)
-    images = labels.float().view(8, 1, 1, 1).expand(8, *SHAPE)  # each says which it is
-    shares = []
-    for step in range(20):
-        model.context.at(3, step)
-        mixed, share, others = model._mixed(images, labels)
-        assert torch.allclose(mixed[:, 0, 0, 0], share * labels + (1 - share) * others)
-        assert sorted(others.tolist()) == labels.tolist()
-        shares.append(share)
-    assert 0.5 <= min(shares) < 0.9 < max(shares) <= 1
-    again, share, _ = model._mixed(images, labels)  # of the same step
-    assert share == shares[-1]
-    assert torch.equal(again, mixed)
-    plain, share, _ = build(augment=False, mixup=0.0)._mixed(images, labels)
-    assert share == 1
-    assert torch.equal(plain, images)
-
-
 def test_normalisation_soon_goes_by_the_images_at_hand():
     """After twenty steps little is left of the pre-training's statistics, as a network that is to be judged needs."""
     model = build(learning_rate=1e-12, head_rate=1e-12, augment=False, weight_decay=0.0)
