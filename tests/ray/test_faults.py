@@ -57,7 +57,7 @@ def test_what_dies_with_a_node_or_a_command_goes_on(stripes: Dataset, tmp_path: 
         assert run.status()["state"] == "finished"
         assert [row["epoch"] for row in run.history()] == list(range(1, faults.NUM_EPOCHS + 1))
     if fault == "preemption":
-        assert found["checkpoints"][0].endswith("_step_00010.pt")
+        assert "_step_" in found["checkpoints"][0]  # of the middle of an epoch
     if fault in ("preemption", "driver"):
         assert_equal(runs[0], whole(faults, stripes, tmp_path))
 
