@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ import torch
 
 from raysynth.data.dataset import Dataset
 from raysynth.training.checkpoints import load_newest_checkpoint
+from raysynth.training.ray_trainer import STEPS_PER_NOTICE
 from raysynth.training.run_folder import RunFolder
 from raysynth.training.train import train
 
@@ -57,7 +59,12 @@ def test_what_dies_with_a_node_or_a_command_goes_on(stripes: Dataset, tmp_path: 
         assert run.status()["state"] == "finished"
         assert [row["epoch"] for row in run.history()] == list(range(1, faults.NUM_EPOCHS + 1))
     if fault == "preemption":
-        assert "_step_" in found["checkpoints"][0]  # of the middle of an epoch
+        # In the middle of an epoch, and at a step at which the worker asks for announcements.
+        (name,) = found["checkpoints"]
+        epoch, step = (int(number) for number in re.findall(r"\d+", name))
+        steps_per_epoch = stripes.num_images("train") // faults.CONFIG["batch_size"]
+        assert 0 < step < steps_per_epoch
+        assert (epoch * steps_per_epoch + step) % STEPS_PER_NOTICE == 0
     if fault in ("preemption", "driver"):
         assert_equal(runs[0], whole(faults, stripes, tmp_path))
 
