@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +23,14 @@ class ClassifierChoice:
     @property
     def default_seeds(self) -> int:
         return DEFAULT_SEEDS[self.name]
+
+    def num_values(self, shape: tuple[int, ...]) -> int:
+        """How many numbers of an image of `shape` the classifier sees."""
+        if self.name != "transfer":
+            return math.prod(shape)
+        from raysynth.models.transfer_classifier import DEFAULT_INPUT_SIZE
+
+        return int(3 * self.options.get("input_size", DEFAULT_INPUT_SIZE) ** 2)
 
     def describe(self) -> dict[str, Any]:
         """Name and config, as far as all trainings share it."""

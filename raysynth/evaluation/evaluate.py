@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from raysynth.cluster.session import ray_session
+from raysynth.cluster.session import joined_cluster, num_cores, ray_session
 from raysynth.cluster.visibility import refuse_invisible
 from raysynth.data.dataset import Dataset
 from raysynth.data.locations import BucketPath, Location, locate
@@ -28,7 +28,7 @@ from raysynth.evaluation.description import comparisons, describe_real, describe
 from raysynth.evaluation.floors import floor_table
 from raysynth.evaluation.inputs import load_inputs
 from raysynth.evaluation.likeness import compare_features, compare_pixels
-from raysynth.evaluation.plan import REAL, default_epochs, plan_trainings, steps_of
+from raysynth.evaluation.plan import REAL, default_epochs, pays_for_ray, plan_trainings, steps_of
 from raysynth.evaluation.predict import Source, predict_all
 from raysynth.evaluation.scores import score_tables
 from raysynth.evaluation.verdict import verdict
@@ -64,7 +64,8 @@ def evaluate(
     Each training set gets `seeds` classifiers (seeds 0, 1, ...; default: 5 of `cnn`, 3 of `transfer`), trained for
     `epochs` epochs (default: about 1200 steps on the real images, 480 of `transfer`). `transfer` fine-tunes `backbone`
     (default: EfficientNet-Lite0) with its published weights or those of the file `weights`, on images of `input_size`
-    pixels. `workers` is the number of CPUs of a local Ray (default: all; 0: no Ray, all in this process).
+    pixels. `workers` is the number of CPUs of a local Ray (0: no Ray, all in this process; default: all, or 0 where
+    that is the quicker way: a cluster is always made use of).
     `soft_labels` adds, apart from the rest, training on each synthetic set with the labels that a classifier of the
     real images gives (distillation).
     `curves` adds accuracy against the number of real images and against the ratio of synthetic ones, for one synthetic
@@ -112,6 +113,13 @@ def evaluate(
         say(f"warning: {warning}")
 
     with_ray = workers != 0
+    if workers is None and not joined_cluster():
+        with_ray = pays_for_ray(
+            trainings + [training for _, training in of_points],
+            num_images=sum(item.num_images() for item in (real_set, *(item.dataset for item in synthetic_sets))),
+            num_values=choice.num_values(real_set.shape),
+            num_cores=num_cores(),
+        )
     clock = _Clock()
     with ray_session(num_cpus=workers) if with_ray else nullcontext():
         if with_ray:

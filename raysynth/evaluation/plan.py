@@ -19,6 +19,11 @@ DEFAULT_STEPS = {"cnn": 1200, "transfer": 480}
 DEFAULT_SEEDS = {"cnn": 5, "transfer": 3}
 MIN_EPOCHS, MAX_EPOCHS = 5, 200
 MIN_STEPS = 4  # a learning rate that rises and falls needs as many
+# What an evaluation takes one core, by measurement on two (`cnn` at 64 pixels, `transfer` at 128): to train on an image
+# once, of which the most is by its numbers; and to compare an image and have a classifier score it.
+EXPOSURE_S, NUMBER_S = 2e-4, 8e-7
+COMPARISON_S, PREDICTION_S = 7e-3, 4e-4
+RAY_OVERHEAD_S = 35.0  # Ray's start, and torch's in each of its processes: 34 s for a hundred images of 16 pixels
 
 Kind = Literal["real", "synthetic", "mixed", "distilled"]
 
@@ -92,6 +97,18 @@ def plan_trainings(
         for trained_on, kind, synthetic, num_images, steps in rows
         for seed in seeds
     ]
+
+
+def pays_for_ray(trainings: Iterable[Training], *, num_images: int, num_values: int, num_cores: int) -> bool:
+    """Whether so many cores save more time than Ray's start on one machine takes.
+
+    `num_images` are those of all sets, `num_values` the numbers of one as the classifier sees it.
+    """
+    trainings = list(trainings)
+    exposures = sum(training.steps * training.batch_size for training in trainings)
+    training_s = exposures * (EXPOSURE_S + NUMBER_S * num_values)
+    alone_s = training_s + num_images * (COMPARISON_S + len(trainings) * PREDICTION_S)
+    return alone_s - alone_s / num_cores > RAY_OVERHEAD_S
 
 
 def steps_of(num_images: int, epochs: int, batch_size: int) -> int:

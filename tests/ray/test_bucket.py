@@ -17,7 +17,8 @@ def test_an_evaluation_reads_what_the_uri_says(bucket: str, s3_endpoint: str, st
     options = f"endpoint_override={s3_endpoint}&scheme=http&anonymous=true"
     stored = load_dataset(f"{bucket}/stripes?{options}")
     from_bucket, from_disk = (
-        evaluate(data, [data.path], seeds=1, epochs=1, allow_leakage=True, out=tmp_path) for data in (stored, stripes)
+        evaluate(data, [data.path], seeds=1, epochs=1, allow_leakage=True, out=tmp_path, workers=workers)
+        for data, workers in ((stored, 2), (stripes, 0))
     )
     for table in ("ks.csv", "histograms.csv"):
         assert (from_bucket / table).read_text() == (from_disk / table).read_text()

@@ -46,7 +46,7 @@ def test_ray_gives_what_one_process_gives(tmp_path, monkeypatch):
             assert np.array_equal(value, getattr(wanted, name)), name
 
     said: list[str] = []
-    from_ray = evaluate(real, [made.path], seeds=1, epochs=4, out=tmp_path / "ray", say=said.append)
+    from_ray = evaluate(real, [made.path], seeds=1, epochs=4, out=tmp_path / "ray", workers=2, say=said.append)
     from_here = evaluate(real, [made.path], seeds=1, epochs=4, out=tmp_path / "here", workers=0)
 
     assert sum(line.startswith("classifier ") for line in said) == 4

@@ -186,6 +186,31 @@ def test_a_leaky_split_is_not_refused_and_marked_everywhere(make_dataset, tmp_pa
     assert "its training images (made) are neither at" in item.warnings[0]  # nor may that go under
 
 
+def test_ray_is_only_started_where_it_pays(real, make_dataset, tmp_path, monkeypatch):
+    """A session that ends at once tells that it was asked for."""
+    made = make_dataset("made", classes=CLASSES)
+
+    def starts_ray(**options) -> bool:
+        try:
+            evaluate(real, [made.path], seeds=1, out=tmp_path / "out", **{"epochs": 1, **options})
+        except NotADirectoryError:
+            return True
+        return False
+
+    def started(**options):
+        raise NotADirectoryError
+
+    monkeypatch.setattr(module, "ray_session", started)
+    monkeypatch.setattr(module, "num_cores", lambda: 2)
+    assert not starts_ray()
+    assert not starts_ray(workers=0)
+    assert starts_ray(workers=2)
+    assert starts_ray(epochs=50_000)
+    monkeypatch.setattr(module, "joined_cluster", lambda: True)
+    assert starts_ray()
+    assert not starts_ray(workers=0)
+
+
 def test_an_evaluation_that_breaks_off_does_not_look_whole(real, make_dataset, tmp_path, monkeypatch):
     def break_off(*args, **options):
         raise KeyboardInterrupt

@@ -1,6 +1,6 @@
 import pytest
 
-from raysynth.evaluation.plan import default_epochs, plan_trainings, unique_names
+from raysynth.evaluation.plan import default_epochs, pays_for_ray, plan_trainings, unique_names
 
 
 def rows(**options):
@@ -47,3 +47,15 @@ def test_names_that_are_alike_are_numbered():
 @pytest.mark.parametrize(("num_real", "epochs"), [(2610, 30), (100, 200), (10, 200), (10_000_000, 5)])
 def test_default_epochs_make_about_as_many_steps_for_any_size(num_real, epochs):
     assert default_epochs(num_real, 64) == epochs
+
+
+def test_ray_pays_for_what_takes_minutes_and_never_on_one_core():
+    _, plan = rows()
+    of_slices = {"num_images": 3000, "num_values": 64 * 64}
+    assert pays_for_ray(plan, num_cores=2, **of_slices)
+    assert not pays_for_ray(plan, num_cores=1, **of_slices)
+    assert not pays_for_ray(plan[:1], num_cores=2, num_images=200, num_values=16 * 16)
+    # Hardly anything to train, and much to score: as in an evaluation whose classifiers are known.
+    assert pays_for_ray(plan[:1], num_cores=2, num_images=100_000, num_values=16 * 16)
+    pays = [pays_for_ray(plan[:4], num_cores=cores, num_images=500, num_values=32 * 32) for cores in range(1, 65)]
+    assert pays == sorted(pays)
