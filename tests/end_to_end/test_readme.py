@@ -61,6 +61,8 @@ def test_every_command_runs(tmp_path, monkeypatch, capsys):
         arguments = smaller(command)
         if arguments[0] in ("tune", "train"):
             arguments += ["--set", "width=4", "--set", "batch_size=16"]
+        if arguments[0] == "evaluate":
+            arguments += ["--epochs", "2"]
         assert run(arguments) == 0, f"{command}\n{capsys.readouterr().err}"
         verbs.append(" ".join(arguments[:2]) if arguments[0] == "data" else arguments[0])
     assert {"data import", "data audit", "data show", "train", "tune", "generate", "evaluate", "report"} <= set(verbs)
