@@ -11,6 +11,7 @@ from math import ceil, isfinite
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.transforms import Transform
@@ -65,7 +66,8 @@ def _add_zone(
 def to_svg(figure: Figure, fonts: str) -> str:
     """A figure as SVG whose text is set in `fonts`, with its zones. Call it inside `house_style()`."""
     stream = io.BytesIO()
-    figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
+    # Not `savefig`, which draws a figure twice where it has yet to give everything its place.
+    FigureCanvasSVG(figure).print_svg(stream, metadata={"Date": None, "Creator": None})
     return re.sub(r"(font-family:|font:[^;\"]*?[\d.]+px) [^;\"]*", rf"\1 {fonts}", stream.getvalue().decode())
 
 

@@ -56,6 +56,7 @@ def test_every_shipped_space_runs_by_name(name, stripes, stacked_stripes, tmp_pa
         data=dataset.path,
         epochs=epochs,
         overrides=overrides,
+        max_concurrent=1,  # a second worker would only have to import torch as well
         out=tmp_path,
         allow_leakage=True,
         say=lambda line: None,

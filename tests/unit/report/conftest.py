@@ -27,6 +27,18 @@ SCORES = [
 ENDS = ("low", "high")
 
 
+@pytest.fixture
+def quick_charts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests that look at words only: charts are drawn and not laid out."""
+    monkeypatch.setattr("raysynth.report.style.to_svg", lambda figure, fonts: "<svg/>")
+
+
+@pytest.fixture
+def loose_charts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests that look at words in charts: these are drawn where they happen to lie, in a third of the time."""
+    monkeypatch.setattr("raysynth.report.style.ConstrainedLayoutEngine", lambda **options: None)
+
+
 @dataclass
 class Study:
     """Where the made-up files are."""

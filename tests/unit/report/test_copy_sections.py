@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
+import pytest
 from PIL import Image
 
 from raysynth.data.dataset import tensor_column
@@ -25,6 +26,7 @@ def test_the_sentence_says_how_many_and_whether_that_is_much(study: Any) -> None
     ]
 
 
+@pytest.mark.usefixtures("quick_charts")
 def test_the_page_shows_the_count_and_the_worst_pairs(study: Any) -> None:
     page = render(load_evaluation(study.evaluation)).html
     assert "Are they copies of patients?" in page
@@ -43,6 +45,7 @@ def test_a_train_image_is_shown_as_the_copy_shows_it(study: Any) -> None:
     assert np.array_equal(shown[1][::scale, ::scale], train[1])
 
 
+@pytest.mark.usefixtures("quick_charts")
 def test_without_its_files_there_is_no_section_and_without_pixels_no_pairs(study: Any) -> None:
     (study.evaluation / PAIRS_FILE).unlink()
     notes = Notes()

@@ -1,4 +1,5 @@
 import pandas as pd
+import pytest
 
 from raysynth.report.curve_sections import curve_section
 from raysynth.report.evaluation_files import load_evaluation
@@ -6,6 +7,7 @@ from raysynth.report.page import render
 from raysynth.report.section import Notes
 
 
+@pytest.mark.usefixtures("quick_charts")
 def test_an_evaluation_without_curves_says_nothing_of_them(study):
     evaluation = load_evaluation(study.evaluation)
     assert curve_section(evaluation, Notes()) is None
@@ -28,6 +30,7 @@ def test_the_answer_follows_from_the_corrected_p_values(with_curves):
     assert "no difference that this test can tell" in section.answer
 
 
+@pytest.mark.usefixtures("loose_charts")
 def test_figures_and_points(with_curves):
     evaluation = load_evaluation(with_curves.evaluation)
     section = curve_section(evaluation, Notes())
@@ -43,6 +46,7 @@ def test_figures_and_points(with_curves):
     assert "The generator has seen all the real train images" in html
 
 
+@pytest.mark.usefixtures("quick_charts")
 def test_floors_stand_in_the_table_of_scores(study):
     html = render(load_evaluation(study.evaluation)).html
     assert "floor: width x height" in html

@@ -70,12 +70,6 @@ def set_family(monkeypatch: pytest.MonkeyPatch, figures: Callable[[Path], list[A
     monkeypatch.setitem(sys.modules, "raysynth.models.registry", registry)
 
 
-@pytest.fixture
-def quick_charts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For tests that look at words only: charts are drawn and not laid out."""
-    monkeypatch.setattr("raysynth.report.style.to_svg", lambda figure, fonts: "<svg/>")
-
-
 def make_page(evaluation: Path, tmp_path: Path) -> Page:
     out = report(evaluation, tmp_path / "out" / "report.html", say=lambda line: None)
     assert {file.name for file in out.parent.iterdir()} == {"report.html", "report_files"}
@@ -108,6 +102,7 @@ def test_everything_is_there(study: Any, tmp_path: Path) -> None:
     assert all(name in charts for name in ("meningioma_tumor", "mixed: gan_small", "Recall", "KS 0."))
 
 
+@pytest.mark.usefixtures("loose_charts")
 def test_loads_nothing(study: Any, tmp_path: Path) -> None:
     page = make_page(study.evaluation, tmp_path)
     tags = {tag for tag, _ in page.elements}
@@ -124,6 +119,7 @@ def test_loads_nothing(study: Any, tmp_path: Path) -> None:
         assert all(reference.startswith(("#", "data:")) for reference in references)
 
 
+@pytest.mark.usefixtures("loose_charts")
 def test_names_are_text(new_study: Callable[..., Any], tmp_path: Path) -> None:
     classes = [EVIL, "$\\frac{1}{0}$ & <b>", "NA", "脳 \u202e\x07腫瘍\n2"]
     study = new_study(classes=classes, per_class=10, seeds=(0,))
@@ -160,6 +156,7 @@ def touch(content: dict[str, Any]) -> None:
     content["allow_leakage"] = True
 
 
+@pytest.mark.usefixtures("loose_charts")
 def test_all_that_rests_on_a_set_that_knows_test_images_is_marked(study: Any, tmp_path: Path) -> None:
     study.change(touch)
     page = make_page(study.evaluation, tmp_path)
@@ -185,6 +182,7 @@ def test_all_that_rests_on_a_set_that_knows_test_images_is_marked(study: Any, tm
     assert sum(f"[{mark}]" in "\n".join(chart.itertext()) for chart in page.charts) == 12
 
 
+@pytest.mark.usefixtures("loose_charts")
 def test_a_leaky_split_marks_every_figure(study: Any, tmp_path: Path) -> None:
     leaky = {"status": "leaky", "detail": "18 test images have a twin", "num_test": 18, "num_validation": 0}
     study.change(lambda content: content["real"].update(leakage=leaky))
@@ -241,6 +239,7 @@ def test_without_synthetic_sets(new_study: Callable[..., Any], tmp_path: Path) -
     assert "±" not in scores.replace("Mean ± standard deviation", "")  # one seed has no spread
 
 
+@pytest.mark.usefixtures("loose_charts")
 def test_colour_images(new_study: Callable[..., Any], tmp_path: Path) -> None:
     study = new_study(num_synthetic=1, channels=3, per_class=10)
     table = pd.read_csv(study.evaluation / "ks.csv")
@@ -379,6 +378,7 @@ def test_mistakes(study: Any, tmp_path: Path) -> None:
 def test_an_older_report_is_replaced_only_by_a_whole_one(
     study: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("raysynth.report.page.SECTIONS", ())  # the head is a page too
     out = tmp_path / "report.html"
     out.write_text("old")
     with monkeypatch.context() as patch:

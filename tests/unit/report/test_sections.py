@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pytest
 
 from raysynth.report.evaluation_files import load_evaluation
 from raysynth.report.fidelity_sections import fidelity_rows
@@ -38,6 +39,7 @@ def test_fidelity_of_what_knows_validation_images_is_marked(study: Any) -> None:
     assert marks == {"real train": "", "gan_small": "knows validation images", "gan_large": ""}
 
 
+@pytest.mark.usefixtures("quick_charts")
 def test_what_went_wrong_in_a_run_is_said_once_beside_it(study: Any) -> None:
     run = RunFolder(study.sweep / "runs" / "trial_00000")
     assert run_findings(load_evaluation(study.evaluation)) == []

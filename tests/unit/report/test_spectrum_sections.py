@@ -53,6 +53,7 @@ def test_colour_images_have_columns_for_each_channel_and_view(new_study: Any) ->
     assert "blue, without background Wasserstein" in table.as_data_frame()
 
 
+@pytest.mark.usefixtures("quick_charts")
 def test_an_evaluation_by_an_earlier_version_shows_what_it_has(study: Any) -> None:
     for name in ("spectrum", "spectrum_summary"):
         (study.evaluation / f"{name}.csv").unlink()
