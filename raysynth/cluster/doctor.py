@@ -115,7 +115,7 @@ def _check_storage(storage: str, names: Mapping[str, str], look: Callable[..., l
 
 def _check_room(search: Any, name: str) -> Check:
     """What is free against what one trial asks for."""
-    from raysynth.tuning.tune import cpu_per_worker, gpu_per_worker
+    from raysynth.tuning.plan import cpu_per_worker, gpu_per_worker
 
     there = available_resources()
     free = {"CPU": float(there.cores), "GPU": float(there.gpus)}

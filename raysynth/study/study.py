@@ -16,9 +16,11 @@ from raysynth.evaluation.classifier_choice import choose_classifier
 from raysynth.lock import locked
 from raysynth.study.stages import run_stages, stage_names
 from raysynth.study.study_folder import StudyFolder, StudySettings
+from raysynth.training.disk_need import refuse_full
 from raysynth.training.run_folder import check_out_folder
+from raysynth.tuning.plan import plan_sweep
 from raysynth.tuning.space import SearchSpace, load_space
-from raysynth.tuning.tune import tune
+from raysynth.tuning.sweep_folder import format_trials
 
 Say = Callable[[str], None]
 BESIDE = {"data", "spaces"}  # what may stand in a folder before a study is begun in it: the demo draws its own data
@@ -76,7 +78,9 @@ def study(
         settings = folder.settings()
     else:
         folder = StudyFolder(out)
-        settings, searches = _plan(spaces, data, epochs, overrides or {}, given, max_concurrent, dry_run, say)
+        settings, searches = _plan(
+            spaces, data, epochs, overrides or {}, given, max_concurrent, folder.path, dry_run, say
+        )
         check_out(folder.path)
         if folder.exists():
             folder.refuse_other(settings, searches, "--out")
@@ -103,6 +107,7 @@ def _plan(
     overrides: Mapping[str, Any],
     given: Mapping[str, Any],
     max_concurrent: int | None,
+    out: Path,
     dry_run: bool,
     say: Say,
 ) -> tuple[StudySettings, dict[str, SearchSpace]]:
@@ -124,18 +129,23 @@ def _plan(
     values = {"data": str(dataset.path.resolve()), "fingerprint": dataset.fingerprint, "spaces": list(searches)}
     settings = build_config(StudySettings, {**values, **given}, origin="study")
     choose_classifier(settings.classifier, dataset.shape)
-    for name in names:  # by the verb's own checks
-        tune(
+    num_bytes = 0
+    for name in names:
+        plan = plan_sweep(
             name,
             data=dataset.path,
             epochs=epochs,
             overrides=overrides,
             max_concurrent=max_concurrent,
             workers_per_trial=settings.workers_per_trial,
+            out=out,
             allow_leakage=settings.allow_leakage,
-            dry_run=True,
             say=say if dry_run else _quietly,
         )
+        num_bytes += plan.num_bytes
+        if dry_run:
+            say(format_trials(plan.search))
+    refuse_full(out, num_bytes, f"the sweeps of {len(names)} spaces")
     return settings, searches
 
 

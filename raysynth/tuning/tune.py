@@ -10,14 +10,14 @@ from contextlib import suppress
 from typing import Any
 
 from raysynth.data.dataset import load_dataset
-from raysynth.data.default import cache_folder, default_dataset
+from raysynth.data.default import cache_folder
 from raysynth.data.locations import Location, locate
 from raysynth.data.provenance import training_provenance
 from raysynth.errors import Interrupted, TrainingStopped, UserError
 from raysynth.lock import locked
-from raysynth.training.disk_need import format_bytes, refuse_full
 from raysynth.training.run_folder import check_out_folder, name_folder
-from raysynth.tuning.space import SearchSpace, load_space
+from raysynth.tuning.plan import SweepPlan, gpu_per_worker, num_concurrent, plan_sweep
+from raysynth.tuning.space import SearchSpace
 from raysynth.tuning.sweep_folder import SweepFolder, format_trials, name_trials
 from raysynth.tuning.trial import run_trial
 
@@ -54,16 +54,24 @@ def tune(
         workers_per_trial = settings["workers_per_trial"]
         load_dataset(settings["data"]["path"], "--data")
         _check_restart(sweep, search, say)
-        concurrent = _num_concurrent(search, max_concurrent, workers_per_trial, say)
+        concurrent = num_concurrent(search, max_concurrent, workers_per_trial, say)
     else:
-        if space is None:
-            raise UserError("SPACE: missing; name one, e.g. `raysynth tune wcgan_gp`")
-        search = load_space(space, overrides or {})
-        concurrent = _num_concurrent(search, max_concurrent, workers_per_trial, say)  # before anything is written
-        sweep, search = _plan(search, data, epochs, workers_per_trial, out, dry_run, allow_leakage, say)
-    if dry_run:
-        say(format_trials(search))
-        return sweep.location
+        plan = plan_sweep(
+            space,
+            data=data,
+            epochs=epochs,
+            overrides=overrides,
+            max_concurrent=max_concurrent,
+            workers_per_trial=workers_per_trial,
+            out=out,
+            allow_leakage=allow_leakage,
+            say=say,
+        )
+        search, concurrent = plan.search, plan.num_concurrent
+        if dry_run:
+            say(format_trials(search))
+            return name_folder(check_out_folder(out), search.family)
+        sweep = _create(plan, out, say)
     say(f"{len(name_trials(search))} trials of {search.family}, {search.epochs} epochs, {concurrent} at a time")
     with locked(sweep.path, "SWEEP" if resume is None else "--resume"):
         _run_ray(sweep, search, concurrent, workers_per_trial, say)
@@ -81,121 +89,47 @@ def _check_restart(sweep: SweepFolder, space: SearchSpace, say: Say) -> None:
                 sweep.run(trial).newest_checkpoint(say=say)
 
 
-def _plan(
-    search: SearchSpace,
-    data: Location | str | None,
-    epochs: int | None,
-    workers_per_trial: int,
-    out: Location | str,
-    dry_run: bool,
-    allow_leakage: bool,
-    say: Say,
-) -> tuple[SweepFolder, SearchSpace]:
-    """Check everything, then write the sweep with all its runs, none of them begun."""
+def _create(plan: SweepPlan, out: Location | str, say: Say) -> SweepFolder:
+    """Write a sweep with all its runs, none of them begun."""
     from raysynth.cluster.session import num_threads
     from raysynth.evaluation.scoring_network import ensure_scoring_network
-    from raysynth.models.registry import get_family
-    from raysynth.training.plan import check_fits, create_run, warn_of_leakage
-    from raysynth.training.pretrained import check_pretrained, resolve_pretrained
+    from raysynth.training.plan import create_run
 
-    if epochs is not None and epochs < 1:
-        raise UserError(f"--epochs {epochs}: want 1 or more")
-    parent = check_out_folder(out)
-    if epochs is not None:
-        search = search.model_copy(update={"epochs": epochs})
-    dataset = load_dataset(data) if data is not None else default_dataset(say)
-    family_class = get_family(search.family)
-    configs = {
-        trial.name: resolve_pretrained(family_class, {**search.fixed, **trial.parameters}, dataset)
-        for trial in name_trials(search)
-    }
-    warn_of_leakage(dataset, say)
-    num_bytes = sum(
-        check_fits(search.family, config, dataset, workers_per_trial, epochs=search.epochs, say=lambda line: None)
-        for config in configs.values()
-    )
-    refuse_full(parent, num_bytes, f"{len(configs)} trials")
-    contacts = {
-        pretrained: check_pretrained({"pretrained": pretrained}, dataset, allow_leakage=allow_leakage, say=say)
-        for pretrained in dict.fromkeys(config.get("pretrained") for config in configs.values())
-    }
-    sweep_path = name_folder(parent, search.family)
-    say(f"up to {format_bytes(num_bytes)} of disk")
-    if dry_run:
-        return SweepFolder(sweep_path), search
+    search, dataset = plan.search, plan.dataset
+    path = name_folder(check_out_folder(out), search.family)
     network = ensure_scoring_network(
-        dataset, fallback_folder=cache_folder() / "scoring", run_folder=sweep_path, threads=num_threads(), say=say
+        dataset, fallback_folder=cache_folder() / "scoring", run_folder=path, threads=num_threads(), say=say
     )
-    sweep = SweepFolder(sweep_path)
+    sweep = SweepFolder(path)
     provenance = training_provenance(dataset)
     for trial in name_trials(search):
+        config = plan.configs[trial.name]
         settings = {
             "family": search.family,
             "epochs": search.epochs,
-            "config": _complete(search.family, configs[trial.name]),
+            "config": _complete(search.family, config),
             "dataset": dataset,
-            "contact": contacts[configs[trial.name].get("pretrained")],
+            "contact": plan.contacts[config.get("pretrained")],
         }
         create_run(sweep.run(trial), settings, scoring_network=network, provenance=provenance, say=say)
     # Last: a folder that says that it is a sweep has all its runs.
     SweepFolder.create(
-        sweep_path,
+        path,
         mirror=sweep.mirror,
         space=search,
         dataset=dataset,
         scoring_network=network,
-        workers_per_trial=workers_per_trial,
+        workers_per_trial=plan.workers_per_trial,
     )
     sweep.keep()
     say(f"sweep: {sweep.location}")
-    return sweep, search
+    return sweep
 
 
 def _complete(family: str, config: Mapping[str, Any]) -> dict[str, Any]:
     from raysynth.models.registry import get_family
 
     return get_family(family).Config(**config).model_dump()
-
-
-def _num_concurrent(space: SearchSpace, asked: int | None, workers_per_trial: int, say: Say) -> int:
-    """Trials at a time: as many as there are cores and GPUs for.
-
-    Raises UserError when there are not enough for one: Ray would wait for them in vain.
-    """
-    from raysynth.cluster.resources import available_resources
-    from raysynth.cluster.session import joined_cluster
-
-    if asked is not None and asked < 1:
-        raise UserError(f"--max-concurrent {asked}: want 1 or more")
-    if workers_per_trial < 1:
-        raise UserError(f"--workers-per-trial {workers_per_trial}: want 1 or more")
-    there = available_resources()
-    # Of a cluster's cores one is left to the trials that only wait for their workers; here one more is given to Ray.
-    spare = int(joined_cluster() and workers_per_trial > 1)
-    fitting = (there.cores - spare) / (cpu_per_worker(space) * workers_per_trial)
-    if gpu_per_worker(space) > 0:
-        fitting = min(fitting, there.gpus / (gpu_per_worker(space) * workers_per_trial))
-    if fitting < 1:
-        needs = f"{cpu_per_worker(space):g} cores and {gpu_per_worker(space):g} GPUs for each of {workers_per_trial}"
-        raise UserError(
-            f"--workers-per-trial {workers_per_trial}: a trial needs {needs} workers, {there.place} has {there.cores} "
-            f"cores and {there.gpus} GPUs; use fewer, or other resources in the search space"
-        )
-    if asked is not None and asked > int(fitting):
-        say(f"--max-concurrent {asked}: {int(fitting)} trials at a time is what {there.place} has room for")
-    return min(asked or int(fitting), int(fitting), len(space.trials()))
-
-
-def cpu_per_worker(space: SearchSpace) -> float:
-    """Cores of each worker of a trial: what the space asks for, or one."""
-    return 1.0 if space.resources.cpu is None else space.resources.cpu
-
-
-def gpu_per_worker(space: SearchSpace) -> float:
-    """A worker has one GPU where there are any, or what the space asks for, which may be none."""
-    from raysynth.cluster.resources import available_resources
-
-    return min(1.0, float(available_resources().gpus)) if space.resources.gpu is None else space.resources.gpu
 
 
 def _run_ray(sweep: SweepFolder, space: SearchSpace, concurrent: int, workers_per_trial: int, say: Say) -> None:
