@@ -1,11 +1,12 @@
 """What a fault costs: seconds until training goes on, and epochs that are trained twice.
 
-    python benchmarks/fault_recovery.py worker|node|driver|preemption|elastic [FOLDER [DATA]]
+    python benchmarks/fault_recovery.py worker|node|driver|preemption|preemption_of_one|elastic [FOLDER [DATA]]
 
 Each kills with SIGKILL, once, on 16 px images in two classes. `worker`: Ray Train's worker of a training. `node`: one
 of two raylets with all its processes, while a sweep of two trials runs. `driver`: the command of a training by one
 worker, which is then given again with --resume. `preemption`: the raylet that a training's one worker runs on, in the
-middle of an epoch, some seconds after the cluster was told that it would go. `elastic`: one of two raylets with one of
+middle of an epoch, some seconds after the cluster was told that it would go; `preemption_of_one`: that of one of two
+workers. `elastic`: one of two raylets with one of
 the two workers of a training that may go on with one. tests/ray/test_faults.py does them all.
 """
 
@@ -157,25 +158,28 @@ def node_killed(dataset: Dataset, folder: Path) -> Watcher:
     return watcher
 
 
-def preempted(dataset: Dataset, folder: Path) -> Watcher:
-    """A training by one worker, whose node is announced to go and then killed; there is another one.
+def preempted(dataset: Dataset, folder: Path, num_workers: int = 1) -> Watcher:
+    """A training whose worker's node, or that of one of its workers, is announced to go and then killed; there is
+    another one.
 
     Nothing but the announcement makes it write a checkpoint.
     """
     run = create_run(folder / "run", dataset, checkpoint_every=10 * NUM_EPOCHS)
-    with cluster_of(2) as (cluster, nodes):
+    with cluster_of(num_workers + 1) as (cluster, nodes):
 
         def kill() -> None:
             from ray._private.state import available_resources_per_node
 
             free = available_resources_per_node()
-            (node,) = (node for node in nodes if not free[node.node_id].get("CPU"))
+            node, *others = (node for node in nodes if not free[node.node_id].get("CPU"))
+            if len(others) != num_workers - 1:
+                raise RuntimeError(f"{1 + len(others)} nodes are at work, not {num_workers}")
             announce(node.node_id, grace_s=60)
             wait_until(lambda: bool(checkpoint_paths(run.checkpoints)))
             cluster.remove_node(node, allow_graceful=False)
 
         with Watcher(lambda: [run], kill).watching() as watcher:
-            train(resume=run.path, workers=1, say=print)
+            train(resume=run.path, workers=num_workers, say=print)
     return watcher
 
 
@@ -212,6 +216,7 @@ FAULTS = {
     "node": node_killed,
     "driver": driver_killed,
     "preemption": preempted,
+    "preemption_of_one": partial(preempted, num_workers=2),
     "elastic": elastic,
 }
 
