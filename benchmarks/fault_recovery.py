@@ -1,13 +1,13 @@
 """What a fault costs: seconds until training goes on, and epochs that are trained twice.
 
-    python benchmarks/fault_recovery.py worker|node|driver|preemption|preemption_of_one|elastic [FOLDER [DATA]]
+    python benchmarks/fault_recovery.py FAULT [FOLDER [DATA]]
 
 Each kills with SIGKILL, once, on 16 px images in two classes. `worker`: Ray Train's worker of a training. `node`: one
 of two raylets with all its processes, while a sweep of two trials runs. `driver`: the command of a training by one
 worker, which is then given again with --resume. `preemption`: the raylet that a training's one worker runs on, in the
 middle of an epoch, some seconds after the cluster was told that it would go; `preemption_of_one`: that of one of two
-workers. `elastic`: one of two raylets with one of
-the two workers of a training that may go on with one. tests/ray/test_faults.py does them all.
+workers; `preemption_of_a_trial`: that of one of a sweep's two trials. `elastic`: one of two raylets with one of the two
+workers of a training that may go on with one. tests/ray/test_faults.py does them all.
 """
 
 from __future__ import annotations
@@ -75,7 +75,8 @@ class Watcher:
         self.kill()
         killed = time.monotonic()
         self.epochs = {run.path.name: run.status()["epoch"] for run in self.runs()}
-        self.checkpoints = [checkpoint_paths(run.checkpoints)[-1].name for run in self.runs()]
+        newest = [checkpoint_paths(run.checkpoints)[-1:] for run in self.runs()]
+        self.checkpoints = [path.name for paths in newest for path in paths]
         deadline = time.monotonic() + TIMEOUT_S
         while len(self.seconds) < len(self.epochs) and time.monotonic() < deadline:
             for run in self.runs():
@@ -142,17 +143,28 @@ def cluster_of(num_nodes: int) -> Iterator[tuple[Any, list[Any]]]:
         cluster.shutdown()
 
 
-def node_killed(dataset: Dataset, folder: Path) -> Watcher:
-    """A sweep of two trials on two nodes, of which one is killed; the other one has room for both."""
+def node_killed(dataset: Dataset, folder: Path, *, announced: bool = False) -> Watcher:
+    """A sweep of two trials on two nodes, of which one is killed; the other one has room for both.
+
+    Where it is announced, nothing but that makes its trial write a checkpoint.
+    """
     space = folder / "space.yaml"
-    space.write_text(SPACE)
+    space.write_text(
+        SPACE.replace("batch_size", f"checkpoint_every: {10 * NUM_EPOCHS}, batch_size") if announced else SPACE
+    )
 
     def runs() -> list[RunFolder]:
         found = [RunFolder(path) for path in sorted(folder.glob("sweeps/*/runs/*"))]
         return found if len(found) == 2 else []
 
     with cluster_of(2) as (cluster, nodes):
-        kill = partial(cluster.remove_node, nodes[0], allow_graceful=False)
+
+        def kill() -> None:
+            if announced:
+                announce(nodes[0].node_id, grace_s=60)
+                wait_until(lambda: any(checkpoint_paths(run.checkpoints) for run in runs()))
+            cluster.remove_node(nodes[0], allow_graceful=False)
+
         with Watcher(runs, kill).watching() as watcher:
             tune(str(space), data=dataset.path, max_concurrent=2, out=folder / "sweeps", say=print)
     return watcher
@@ -217,6 +229,7 @@ FAULTS = {
     "driver": driver_killed,
     "preemption": preempted,
     "preemption_of_one": partial(preempted, num_workers=2),
+    "preemption_of_a_trial": partial(node_killed, announced=True),
     "elastic": elastic,
 }
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from raysynth.cluster.resources import available_resources
 from raysynth.errors import NotUploaded, TrainingStopped, UserError
 from raysynth.training.run_folder import PROGRESS, RunFolder
 
-STEPS_PER_NOTICE = 10  # training steps between two questions whether a node is about to go away
 Row = dict[str, float]
 
 
@@ -67,6 +65,7 @@ def train_on_ray_worker(job: dict[str, Any]) -> None:
     import ray.train
     from ray.train.torch import get_device
 
+    from raysynth.training.preemption import nodes_of_training, noticing_preemption
     from raysynth.training.worker import train_run
     from raysynth.tuning.trial import carrying_forward
 
@@ -82,7 +81,7 @@ def train_on_ray_worker(job: dict[str, Any]) -> None:
             rank=worker.get_world_rank(),
             world_size=worker.get_world_size(),
             device=get_device(),
-            should_keep=noticing_preemption(ray.train.get_preemption_info),
+            should_keep=noticing_preemption(nodes_of_training),
             report=carrying_forward(job["search"], report) if job["search"] else report,
         )
     except NotUploaded:
@@ -96,27 +95,6 @@ def train_on_ray_worker(job: dict[str, Any]) -> None:
             run.refresh(*PROGRESS)
             if run.status()["state"] != "failed":
                 raise
-
-
-def noticing_preemption(ask: Callable[[], Any]) -> Callable[[], bool]:
-    """Whether a node of this training has newly been announced to go away, for every worker to ask after each step.
-
-    `ask` is Ray's `get_preemption_info`, at which the workers wait for each other; so it is asked only every so many
-    steps.
-    """
-    steps = itertools.count(1)
-    known: set[str] = set()
-
-    def noticed() -> bool:
-        if next(steps) % STEPS_PER_NOTICE:
-            return False
-        info = ask()
-        going = set(info.preempted_node_ids) if info else set()
-        is_news = not going <= known
-        known.update(going)
-        return is_news
-
-    return noticed
 
 
 def stop_if_failed(run: RunFolder) -> None:

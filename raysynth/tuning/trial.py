@@ -75,10 +75,17 @@ def carrying_forward(job: Mapping[str, Any], report: Callable[[Row], None]) -> C
 def _train_here(job: dict[str, Any], report: Callable[[Row], None]) -> None:
     import torch
 
+    from raysynth.training.preemption import noticing_preemption, this_node
     from raysynth.training.worker import train_run
 
     device = torch.device("cuda" if job["gpus_per_worker"] > 0 else "cpu")
-    train_run(job["run"], num_threads=job["num_threads"], device=device, report=report)
+    train_run(
+        job["run"],
+        num_threads=job["num_threads"],
+        device=device,
+        should_keep=noticing_preemption(this_node) if job["on_cluster"] else None,
+        report=report,
+    )
 
 
 def _train_nested(job: dict[str, Any]) -> None:

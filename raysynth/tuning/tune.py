@@ -135,7 +135,7 @@ def _complete(family: str, config: Mapping[str, Any]) -> dict[str, Any]:
 def _run_ray(sweep: SweepFolder, space: SearchSpace, concurrent: int, workers_per_trial: int, say: Say) -> None:
     """Hand all trials to Ray Tune; those that ended in an earlier session report their past to ASHA and end."""
     from raysynth.cluster.resources import available_resources
-    from raysynth.cluster.session import num_cores, num_threads, prepare_environment, ray_session
+    from raysynth.cluster.session import joined_cluster, num_cores, num_threads, prepare_environment, ray_session
     from raysynth.cluster.visibility import refuse_invisible
 
     prepare_environment()
@@ -162,6 +162,7 @@ def _run_ray(sweep: SweepFolder, space: SearchSpace, concurrent: int, workers_pe
             "critic_gap": get_family(space.family).critic_gap,
             "num_workers": workers_per_trial,
             "gpus_per_worker": gpu,
+            "on_cluster": joined_cluster(),  # whose nodes may go away
             "num_threads": num_threads(there.cores_each(concurrent * workers_per_trial)),
         }
         for trial in sorted(name_trials(space), key=lambda t: t.name not in ended)  # ASHA hears the past first

@@ -16,7 +16,7 @@ import torch
 
 from raysynth.data.dataset import Dataset
 from raysynth.training.checkpoints import load_newest_checkpoint
-from raysynth.training.ray_trainer import STEPS_PER_NOTICE
+from raysynth.training.preemption import STEPS_PER_NOTICE
 from raysynth.training.run_folder import RunFolder
 from raysynth.training.train import train
 
@@ -45,7 +45,9 @@ def test_a_killed_worker_changes_nothing_but_the_time(stripes: Dataset, tmp_path
     not os.environ.get("RAYSYNTH_TEST_CLUSTER"),
     reason="starts clusters of its own, which a busy machine may be too slow for; RAYSYNTH_TEST_CLUSTER=1 runs it",
 )
-@pytest.mark.parametrize("fault", ["driver", "preemption", "preemption_of_one", "elastic", "node"])
+@pytest.mark.parametrize(
+    "fault", ["driver", "preemption", "preemption_of_one", "preemption_of_a_trial", "elastic", "node"]
+)
 def test_what_dies_with_a_node_or_a_command_goes_on(stripes: Dataset, tmp_path: Path, faults: ModuleType, fault: str):
     """Each in a process of its own, which has no other Ray."""
     command = [sys.executable, SCRIPT, fault, tmp_path, stripes.path]
@@ -53,8 +55,9 @@ def test_what_dies_with_a_node_or_a_command_goes_on(stripes: Dataset, tmp_path: 
     assert done.returncode == 0, done.stderr[-2000:]
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["seconds_until_a_new_epoch"].keys() == found["at_epoch"].keys()
-    runs = [RunFolder(path) for path in (tmp_path.glob("sweeps/*/runs/*") if fault == "node" else [tmp_path / "run"])]
-    assert len(runs) == (2 if fault == "node" else 1)
+    of_sweep = fault in ("node", "preemption_of_a_trial")
+    runs = [RunFolder(path) for path in (tmp_path.glob("sweeps/*/runs/*") if of_sweep else [tmp_path / "run"])]
+    assert len(runs) == (2 if of_sweep else 1)
     for run in runs:
         assert run.status()["state"] == "finished"
         assert [row["epoch"] for row in run.history()] == list(range(1, faults.NUM_EPOCHS + 1))

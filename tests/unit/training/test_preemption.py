@@ -1,21 +1,12 @@
-"""What of Ray Train's side needs no Ray: when its workers ask whether a node will go."""
+"""When trainings ask whether a node will go, and how often they are told."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from raysynth.training.ray_trainer import STEPS_PER_NOTICE, noticing_preemption
-
-
-@dataclass
-class Info:
-    """As Ray's `PreemptionInfo`."""
-
-    preempted_node_ids: list[str]
+from raysynth.training.preemption import STEPS_PER_NOTICE, noticing_preemption
 
 
 def test_a_node_that_will_go_is_noticed_once():
-    answers = [None, Info(["a"]), Info(["a"]), Info(["a", "b"]), Info(["a", "b"]), None]
+    answers: list[set[str]] = [set(), {"a"}, {"a"}, {"a", "b"}, {"b"}, set()]
     given = iter(answers)
     noticed = noticing_preemption(lambda: next(given))
     steps = [noticed() for _ in range(len(answers) * STEPS_PER_NOTICE)]
