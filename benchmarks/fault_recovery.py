@@ -149,9 +149,8 @@ def node_killed(dataset: Dataset, folder: Path, *, announced: bool = False) -> W
     Where it is announced, nothing but that makes its trial write a checkpoint.
     """
     space = folder / "space.yaml"
-    space.write_text(
-        SPACE.replace("batch_size", f"checkpoint_every: {10 * NUM_EPOCHS}, batch_size") if announced else SPACE
-    )
+    seldom = f"checkpoint_every: {NUM_EPOCHS}, score_every: {NUM_EPOCHS}, batch_size"  # a score has a checkpoint
+    space.write_text(SPACE.replace("batch_size", seldom) if announced else SPACE)
 
     def runs() -> list[RunFolder]:
         found = [RunFolder(path) for path in sorted(folder.glob("sweeps/*/runs/*"))]
