@@ -84,10 +84,10 @@ def wait_for(address: str, ray: subprocess.Popen[bytes], log: Path) -> None:
 
 
 def end(ray: subprocess.Popen[bytes]) -> None:
-    """End `ray start --block`, which ends what it started; then whatever of its process group is left."""
+    """End `ray start --block`, which ends what it started, and soon whatever of its process group is left."""
     ray.terminate()
     try:
-        ray.wait(30)
+        ray.wait(5)
     except subprocess.TimeoutExpired:
         os.killpg(ray.pid, signal.SIGKILL)
         ray.wait()

@@ -16,7 +16,7 @@ from raysynth.training.run_folder import RunFolder
 
 SPACE = """
 family: wcgan_gp
-epochs: 40
+epochs: 16
 fixed: {batch_size: 8, width: 4, n_critic: 1}
 space:
   latent_dim: {grid: [4, 6]}
@@ -44,13 +44,13 @@ def test_a_sweep_survives_ctrl_c_and_kill_9(stripes: Dataset, tmp_path: Path):
     space = tmp_path / "space.yaml"
     space.write_text(SPACE)
     arguments = [str(space), "--data", str(stripes.path), "--out", str(tmp_path / "sweeps"), "--max-concurrent", "1"]
-    status, output = interrupt(arguments, signal.SIGINT, after_epochs=5)
+    status, output = interrupt(arguments, signal.SIGINT, after_epochs=3)
     (sweep,) = (tmp_path / "sweeps").iterdir()
     assert status == 130, output
     assert output.splitlines()[-1] == f"raysynth: stopped; finish it with: raysynth tune --resume {sweep}"
 
-    # One trial after the other: by 45 more epochs the first has ended and the second is under way.
-    status, output = interrupt(["--resume", str(sweep), "--max-concurrent", "1"], signal.SIGKILL, after_epochs=45)
+    # One trial after the other: by 20 more epochs the first has ended and the second is under way.
+    status, output = interrupt(["--resume", str(sweep), "--max-concurrent", "1"], signal.SIGKILL, after_epochs=20)
     assert status == -signal.SIGKILL
     first, second = (RunFolder(path) for path in sorted((sweep / "runs").iterdir()))
     assert first.status()["state"] == "finished", output
@@ -62,8 +62,8 @@ def test_a_sweep_survives_ctrl_c_and_kill_9(stripes: Dataset, tmp_path: Path):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert checkpoint_paths(first.checkpoints)[-1].stat().st_mtime_ns == trained_once
-    assert [row["epoch"] for row in second.history()] == list(range(1, 41))
+    assert [row["epoch"] for row in second.history()] == list(range(1, 17))
     assert known > 0
     table = pd.read_csv(sweep / "table.csv")
     assert list(table["status"]) == ["finished", "finished"]
-    assert list(table["epoch"]) == [40, 40]
+    assert list(table["epoch"]) == [16, 16]

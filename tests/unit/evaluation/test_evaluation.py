@@ -187,20 +187,26 @@ def test_a_leaky_split_is_not_refused_and_marked_everywhere(make_dataset, tmp_pa
 
 
 def test_ray_is_only_started_where_it_pays(real, make_dataset, tmp_path, monkeypatch):
-    """A session that ends at once tells that it was asked for."""
+    """What comes first ends at once, and so tells that it was asked for."""
     made = make_dataset("made", classes=CLASSES)
 
     def starts_ray(**options) -> bool:
         try:
             evaluate(real, [made.path], seeds=1, out=tmp_path / "out", **{"epochs": 1, **options})
-        except NotADirectoryError:
-            return True
-        return False
+        except Started as error:
+            return "ray" in error.args
+
+    class Started(Exception):
+        pass
 
     def started(**options):
-        raise NotADirectoryError
+        raise Started("ray")
+
+    def compared(*arguments, with_ray, **options):
+        raise Started("ray" if with_ray else "here")
 
     monkeypatch.setattr(module, "ray_session", started)
+    monkeypatch.setattr(module, "compare_pixels", compared)
     monkeypatch.setattr(module, "num_cores", lambda: 2)
     assert not starts_ray()
     assert not starts_ray(workers=0)
