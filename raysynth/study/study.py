@@ -145,7 +145,8 @@ def _plan(
         num_bytes += plan.num_bytes
         if dry_run:
             say(format_trials(plan.search))
-    refuse_full(out, num_bytes, f"the sweeps of {len(names)} spaces")
+    if not StudyFolder(out).exists():  # of one that goes on, some are there already
+        refuse_full(out, num_bytes, f"the sweeps of {len(names)} spaces")
     return settings, searches
 
 
