@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from raysynth.data.locations import refuse_bucket
@@ -26,25 +27,28 @@ def demo(out: Path | str = "demo", *, seed: int = 0, say: Say = print) -> Path:
     from raysynth.data.dataset import load_dataset
     from raysynth.data.phantom import phantom
     from raysynth.study.study import check_out, study
+    from raysynth.tuning.workers import ray_for_trials
 
     refuse_bucket(out, "--out")
     out = Path(out)
     check_out(out)
     data = out / "data"
     asked = {"num_images": NUM_IMAGES, "size": SIZE, "seed": seed}
-    if not (data / "dataset.json").is_file():
-        say("drawing head slices in four classes")
-        phantom(data, num_images=NUM_IMAGES, size=SIZE, seed=seed, say=say)
-    elif load_dataset(data).source.get("phantom") != asked:
-        raise UserError(f"--out {out}: holds another data set than --seed {seed} draws; choose another folder")
-    study(
-        [SPACE],
-        data=data,
-        overrides={"seed": seed} if seed else None,
-        seed=seed,
-        seeds=NUM_SEEDS,
-        classifier_epochs=CLASSIFIER_EPOCHS,
-        out=out,
-        say=say,
-    )
+    with ExitStack() as ray_runs:
+        if not (data / "dataset.json").is_file():
+            ray_runs.enter_context(ray_for_trials())  # it starts while the images are drawn
+            say("drawing head slices in four classes")
+            phantom(data, num_images=NUM_IMAGES, size=SIZE, seed=seed, say=say)
+        elif load_dataset(data).source.get("phantom") != asked:
+            raise UserError(f"--out {out}: holds another data set than --seed {seed} draws; choose another folder")
+        study(
+            [SPACE],
+            data=data,
+            overrides={"seed": seed} if seed else None,
+            seed=seed,
+            seeds=NUM_SEEDS,
+            classifier_epochs=CLASSIFIER_EPOCHS,
+            out=out,
+            say=say,
+        )
     return out / "report.html"

@@ -9,7 +9,8 @@ import os
 import platform
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from raysynth.interruption import terminate_as_interrupt
 # finished `fit` returns at once.
 WORKERS_START_TIMEOUT_S = "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"
 PREEMPTION_WATCHER = "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER"
+PRELOAD = "RAY_preload_python_modules"  # read by the raylet, which tells its workers
 QUIET_ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_idle_worker_killing_time_threshold_ms": "600000",
@@ -76,22 +78,71 @@ def _has_bytecode(module: str) -> bool:
 
 
 @contextmanager
-def ray_session(*, num_cpus: int | None = None, with_dashboard: bool = False) -> Iterator[None]:
+def ray_session(
+    *, num_cpus: int | None = None, with_dashboard: bool = False, preload: Sequence[str] = ()
+) -> Iterator[None]:
     """A local Ray (never somebody else's cluster) unless one is already initialised here; ended when we began it.
 
     Only who has this user's token may use it (`raysynth.cluster.tokens`). Ray Train over workers needs the dashboard,
     bound to loopback: its clean-up under Tune asks the State API. For all else its ten processes would only delay the
-    first ones of ours, by 2 to 4 s on two cores.
+    first ones of ours, by 2 to 4 s on two cores. Each worker imports the modules `preload` as it starts, so that
+    nobody waits for them later.
     """
     prepare_environment()
+    if _starting is not None:
+        _starting.result()
     import ray
-
-    from raysynth.cluster.tokens import ensure_token
 
     if ray.is_initialized():
         yield
         return
+    _start_ray(num_cpus, with_dashboard, preload)
+    try:
+        with terminate_as_interrupt():  # `ray.init` has put a handler of its own there, which says nothing
+            yield
+    finally:
+        ray.shutdown()
+
+
+_starting: Future[None] | None = None  # of `ray_starting`
+
+
+@contextmanager
+def ray_starting(
+    *, num_cpus: int | None = None, with_dashboard: bool = False, preload: Sequence[str] = ()
+) -> Iterator[None]:
+    """As `ray_session`, for a block whose beginning needs no Ray yet: it goes on at once, while Ray and its workers
+    start beside it, on another core. A `ray_session` in the block waits until Ray is there, and says why it is not."""
+    global _starting
+    prepare_environment()
+    if _starting is not None or _is_initialized():
+        yield
+        return
+    with ThreadPoolExecutor(1, "ray-start") as thread:
+        _starting = thread.submit(_start_ray, num_cpus, with_dashboard, preload)
+        try:
+            with terminate_as_interrupt():
+                yield
+        finally:
+            wait([_starting])
+            _starting = None
+            if _is_initialized():
+                sys.modules["ray"].shutdown()
+
+
+def _is_initialized() -> bool:
+    """Whether this process has a Ray; it is not imported for the question."""
+    return "ray" in sys.modules and sys.modules["ray"].is_initialized()
+
+
+def _start_ray(num_cpus: int | None, with_dashboard: bool, preload: Sequence[str]) -> None:
+    """Start a local Ray. Raises UserError when it does not start."""
+    import ray
+
+    from raysynth.cluster.tokens import ensure_token
+
     ensure_token()
+    os.environ[PRELOAD] = ",".join(preload)
     try:
         ray.init(
             address="local",
@@ -109,12 +160,9 @@ def ray_session(*, num_cpus: int | None = None, with_dashboard: bool = False) ->
             f"Ray did not start on this machine ({reason}); try again when it is less busy, or look into "
             "/tmp/ray/session_latest/logs"
         ) from error
-    try:
-        with terminate_as_interrupt():  # `ray.init` has put a handler of its own there, which says nothing
-            quiet_ray()
-            yield
     finally:
-        ray.shutdown()
+        del os.environ[PRELOAD]
+    quiet_ray()
 
 
 @contextmanager
@@ -155,8 +203,7 @@ def cluster_session(runtime_env: Mapping[str, Any] | None = None) -> Iterator[No
 
 def joined_cluster() -> bool:
     """Whether the Ray of this process is a cluster that somebody else started."""
-    ray = sys.modules.get("ray")
-    return ray is not None and ray.is_initialized() and not ray._private.worker._global_node.head
+    return _is_initialized() and not sys.modules["ray"]._private.worker._global_node.head
 
 
 def quiet_ray() -> None:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.spatial.distance import pdist
 
 COARSE_SIDE = 8  # pixels: what a class's images have in common is seen there, noise and sharpness are not
 MIN_REAL = 5  # images: the spread of fewer says little
@@ -48,7 +47,7 @@ class Diversity:
 
 def mean_distance(vectors: np.ndarray) -> float:
     """Mean Euclidean distance of all pairs of vectors (N, D), N > 1; of the first 256 of them where there are more."""
-    return float(pdist(np.asarray(vectors[:MAX_COMPARED], dtype=np.float64)).mean())
+    return float(F.pdist(torch.from_numpy(np.asarray(vectors[:MAX_COMPARED], dtype=np.float64))).mean())
 
 
 def coarsen(images: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ast
+import re
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from raysynth.models.family import Family
 
 FamilyClass = TypeVar("FamilyClass", bound="type[Family]")
+
+REGISTERED = re.compile(r"^@register$", re.MULTILINE)
 
 _FAMILIES: dict[str, type[Family]] = {}
 
@@ -27,13 +29,8 @@ def register(family: FamilyClass) -> FamilyClass:
 
 def family_names() -> list[str]:
     """The names of all families, without importing any: modules here whose source has an `@register` class."""
-    names = []
-    for module in sorted(Path(__file__).parent.glob("*.py")):
-        tree = ast.parse(module.read_text(encoding="utf-8"))
-        decorators = [d for node in tree.body if isinstance(node, ast.ClassDef) for d in node.decorator_list]
-        if any(isinstance(d, ast.Name) and d.id == "register" for d in decorators):
-            names.append(module.stem)
-    return names
+    modules = sorted(Path(__file__).parent.glob("*.py"))
+    return [module.stem for module in modules if REGISTERED.search(module.read_text(encoding="utf-8"))]
 
 
 def get_family(name: str, origin: str = "family") -> type[Family]:

@@ -10,12 +10,12 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
-from raysynth.cluster.session import num_cores, ray_session
 from raysynth.data.locations import Location
 from raysynth.errors import TrainingStopped, UserError
 from raysynth.study.study_folder import Stage, StudyFolder, StudySettings
 from raysynth.training.follow import format_duration
 from raysynth.tuning.tune import tune
+from raysynth.tuning.workers import ray_for_trials
 
 Say = Callable[[str], None]
 EVALUATION, REPORT = "evaluation", "report"
@@ -144,6 +144,4 @@ class _Stages:
         self.say(f"open {(self.folder.path / REPORT).with_suffix('.html').resolve()}")
 
     def _start_ray(self) -> None:
-        # A trial of several workers needs a little of a CPU beside theirs (see `tune`).
-        nested = self.settings.workers_per_trial > 1
-        self.session.enter_context(ray_session(num_cpus=num_cores() + 1 if nested else None, with_dashboard=nested))
+        self.session.enter_context(ray_for_trials(self.settings.workers_per_trial))

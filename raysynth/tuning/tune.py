@@ -6,7 +6,7 @@ import shlex
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, nullcontext, suppress
 from typing import Any
 
 from raysynth.data.dataset import load_dataset
@@ -20,6 +20,7 @@ from raysynth.tuning.plan import SweepPlan, gpu_per_worker, num_concurrent, plan
 from raysynth.tuning.space import SearchSpace
 from raysynth.tuning.sweep_folder import SweepFolder, format_trials, name_trials
 from raysynth.tuning.trial import run_trial
+from raysynth.tuning.workers import in_waiting_workers, ray_for_trials
 
 MAX_FAILURES = 2  # of a trial whose worker or machine dies: it goes on from its newest checkpoint
 
@@ -71,10 +72,16 @@ def tune(
         if dry_run:
             say(format_trials(search))
             return name_folder(check_out_folder(out), search.family)
-        sweep = _create(plan, out, say)
-    say(f"{len(name_trials(search))} trials of {search.family}, {search.epochs} epochs, {concurrent} at a time")
-    with locked(sweep.path, "SWEEP" if resume is None else "--resume"):
+    with ExitStack() as held, ExitStack() as ray_runs:
+        if resume is not None:
+            held.enter_context(locked(sweep.path, "--resume"))
+        ray_runs.enter_context(ray_for_trials(workers_per_trial))
+        if resume is None:
+            sweep = _create(plan, out, say)
+            held.enter_context(locked(sweep.path, "SWEEP"))
+        say(f"{len(name_trials(search))} trials of {search.family}, {search.epochs} epochs, {concurrent} at a time")
         _run_ray(sweep, search, concurrent, workers_per_trial, say)
+        ray_runs.close()
         return _conclude(sweep, search, say)
 
 
@@ -98,7 +105,11 @@ def _create(plan: SweepPlan, out: Location | str, say: Say) -> SweepFolder:
     search, dataset = plan.search, plan.dataset
     path = name_folder(check_out_folder(out), search.family)
     network = ensure_scoring_network(
-        dataset, fallback_folder=cache_folder() / "scoring", run_folder=path, threads=num_threads(), say=say
+        dataset,
+        fallback_folder=cache_folder() / "scoring",
+        run_folder=path,
+        threads=max(1, num_threads() - 1),  # one core is for Ray, which starts beside
+        say=say,
     )
     sweep = SweepFolder(path)
     provenance = training_provenance(dataset)
@@ -135,7 +146,7 @@ def _complete(family: str, config: Mapping[str, Any]) -> dict[str, Any]:
 def _run_ray(sweep: SweepFolder, space: SearchSpace, concurrent: int, workers_per_trial: int, say: Say) -> None:
     """Hand all trials to Ray Tune; those that ended in an earlier session report their past to ASHA and end."""
     from raysynth.cluster.resources import available_resources
-    from raysynth.cluster.session import joined_cluster, num_cores, num_threads, prepare_environment, ray_session
+    from raysynth.cluster.session import joined_cluster, num_threads, prepare_environment, ray_session
     from raysynth.cluster.visibility import refuse_invisible
 
     prepare_environment()
@@ -178,7 +189,7 @@ def _run_ray(sweep: SweepFolder, space: SearchSpace, concurrent: int, workers_pe
     storage = tempfile.mkdtemp(prefix="raysynth-tune-")  # Ray's own state, which nothing of ours reads
     progress = SweepProgress(sweep, space, say)
     try:
-        with ray_session(num_cpus=num_cores() + 1 if nested else None, with_dashboard=nested), progress:
+        with ray_session(), nullcontext() if joined_cluster() else in_waiting_workers(), progress:
             refuse_invisible({"--data": sweep.settings()["data"]["path"]}, {"--out": sweep.location})
             ray_tune.Tuner(
                 ray_tune.with_resources(run_trial, {"cpu": cpu, "gpu": 0 if nested else gpu}),

@@ -7,13 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from pretrained_runs import pretrained_overrides
 
 from raysynth.data.dataset import Dataset
-from raysynth.models.registry import get_family
 from raysynth.training.generate import generate
 from raysynth.training.run_folder import RunFolder
-from raysynth.tuning.space import load_space, space_names
 from raysynth.tuning.sweep_folder import SweepFolder
 from raysynth.tuning.tune import tune
 
@@ -37,34 +34,6 @@ def space(folder: Path, text: str = SPACE) -> str:
 def sweep(stripes: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sweeps")
     return tune(space(folder), data=stripes.path, out=folder, say=lambda line: None)
-
-
-@pytest.mark.parametrize("name", space_names())
-def test_every_shipped_space_runs_by_name(name, stripes, stacked_stripes, tmp_path):
-    """On a tiny data set, one epoch, with one value where a grid is only another size or layer."""
-    search = load_space(name)
-    small = {"batch_size": 8, "width": 8, "latent_dim": 4, "generator": "transposed", "critic": "dropout"}
-    small |= {"encoder": "conv3", "decoder": "deconv3", "depth": 4, "num_steps": 2}
-    family = get_family(search.family)
-    overrides = {key: value for key, value in small.items() if key in family.Config.model_fields}
-    dataset = {2: stripes, 3: stacked_stripes}[family.num_dims]
-    overrides |= pretrained_overrides(search.family, dataset.shape, len(dataset.classes), tuple(dataset.classes))
-    epochs = 2 if search.family == "transfer_cvae" else 1  # it has two phases
-    # The networks that a pre-trained run has here are like no data: whatever they have seen is beside the point.
-    folder = tune(
-        name,
-        data=dataset.path,
-        epochs=epochs,
-        overrides=overrides,
-        max_concurrent=1,  # a second worker would only have to import torch as well
-        out=tmp_path,
-        allow_leakage=True,
-        say=lambda line: None,
-    )
-    table = pd.read_csv(folder / "table.csv")
-    assert len(table) == len(load_space(name, overrides).trials())
-    assert set(table["status"]) == {"finished"}
-    assert (folder / "best.json").is_file()
 
 
 def test_a_sweep_has_a_table_a_best_run_and_figures(sweep):

@@ -1,11 +1,20 @@
 from __future__ import annotations
 
 import os
+import threading
 
 import pytest
 
 from raysynth.cluster import session
-from raysynth.cluster.session import QUIET_ENVIRONMENT, num_cores, num_threads, prepare_environment, ray_session
+from raysynth.cluster.session import (
+    PRELOAD,
+    QUIET_ENVIRONMENT,
+    num_cores,
+    num_threads,
+    prepare_environment,
+    ray_session,
+    ray_starting,
+)
 from raysynth.errors import UserError
 
 
@@ -53,15 +62,70 @@ def test_threads_are_the_cores_or_what_the_user_allows(monkeypatch):
     assert num_threads(3) == 3
 
 
-def test_a_ray_that_does_not_start_is_one_line(monkeypatch):
-    import ray
+class FakeRay:
+    """Stands for a local Ray; `init` waits for `may_start` and raises what `problem` says."""
 
-    def busy(**options: object) -> None:
-        raise Exception("The current node timed out during startup.\nA page of advice")
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        import ray
 
-    monkeypatch.setattr(ray, "init", busy)
-    monkeypatch.setattr(ray, "is_initialized", lambda: False)
-    monkeypatch.setattr(ray, "shutdown", lambda: None)
+        self.may_start = threading.Event()
+        self.problem = ""
+        self.there = False
+        self.num_starts = 0
+        self.preload = ""
+        monkeypatch.setattr(ray, "init", self.init)
+        monkeypatch.setattr(ray, "is_initialized", lambda: self.there)
+        monkeypatch.setattr(ray, "shutdown", self.shutdown)
+
+    def init(self, **options: object) -> None:
+        assert self.may_start.wait(30)
+        self.preload = os.environ[PRELOAD]
+        if self.problem:
+            raise Exception(self.problem)
+        self.there = True
+        self.num_starts += 1
+
+    def shutdown(self) -> None:
+        self.there = False
+
+
+@pytest.fixture
+def fake_ray(monkeypatch: pytest.MonkeyPatch) -> FakeRay:
+    return FakeRay(monkeypatch)
+
+
+def test_a_block_begins_before_ray_is_there_and_a_session_in_it_waits(fake_ray):
+    with ray_starting(preload=("torch", "ray.tune")):
+        assert not fake_ray.there
+        threading.Timer(0.2, fake_ray.may_start.set).start()
+        with ray_session():
+            assert fake_ray.there
+        assert fake_ray.there  # it is the block's, not the session's
+        with ray_starting(), ray_session():
+            assert fake_ray.num_starts == 1
+    assert not fake_ray.there
+    assert fake_ray.preload == "torch,ray.tune"
+    assert PRELOAD not in os.environ
+
+
+def test_a_block_that_fails_early_leaves_no_ray(fake_ray):
+    fake_ray.may_start.set()
+    with pytest.raises(ValueError, match="early"), ray_starting():
+        raise ValueError("early")
+    assert fake_ray.num_starts == 1
+    assert not fake_ray.there
+
+
+def test_a_session_says_why_the_ray_that_it_waited_for_did_not_start(fake_ray):
+    fake_ray.problem = "No space left"
+    fake_ray.may_start.set()
+    with ray_starting(), pytest.raises(UserError, match="No space left"), ray_session():
+        pass
+
+
+def test_a_ray_that_does_not_start_is_one_line(fake_ray):
+    fake_ray.problem = "The current node timed out during startup.\nA page of advice"
+    fake_ray.may_start.set()
     with pytest.raises(UserError) as refused, ray_session():
         pass
     assert str(refused.value).startswith(
