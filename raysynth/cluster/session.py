@@ -242,14 +242,3 @@ def num_threads(cores: int | None = None) -> int:
     cores = num_cores() if cores is None else cores
     asked = os.environ.get("OMP_NUM_THREADS", "")
     return max(1, min(cores, int(asked))) if asked.isdigit() else cores
-
-
-def actor_restarts() -> dict[str, int]:
-    """Ray options of a pool's actors, by how they are started again where a session is running.
-
-    Actors on nodes that may go away are started again (for ever: Ray Data's default). On one machine nothing is gained
-    by that, and Ray prints a warning of it at every start.
-    """
-    import ray
-
-    return {"max_restarts": 0} if len(ray.nodes()) == 1 else {}

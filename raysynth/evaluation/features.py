@@ -15,9 +15,9 @@ import numpy as np
 from raysynth.data.dataset import Dataset, tensor_column
 from raysynth.data.locations import Location, locate
 from raysynth.data.slices import middle_slices
-from raysynth.evaluation.actor_pool import run_tasks
 from raysynth.evaluation.classes import label_mapping
 from raysynth.evaluation.classifiers import THREADS
+from raysynth.evaluation.tasks import run_tasks
 
 SCORING, BACKBONE = "scoring", "backbone"
 SPACES = (SCORING, BACKBONE)
@@ -84,7 +84,7 @@ def extract_features(
 ) -> list[FeatureSet]:
     """Features of each (data set, split), of 1024 images drawn from it where it has more.
 
-    Images of a set of kind "synthetic" are each their own group. With Ray a pool of actors, one a CPU, shares the work;
+    Images of a set of kind "synthetic" are each their own group. With Ray its processes, one a CPU, share the work;
     a session must be running.
     """
     chosen, labels, groups = [], [], []
@@ -94,7 +94,7 @@ def extract_features(
         rows = np.flatnonzero((table["split"].to_numpy() == split) & (own >= 0))
         if len(rows) > MAX_IMAGES:
             rows = np.sort(np.random.default_rng(0).choice(rows, MAX_IMAGES, replace=False))
-        chosen.append((replace(dataset, path=dataset.path.resolve()), rows))  # actors work in another folder
+        chosen.append((replace(dataset, path=dataset.path.resolve()), rows))  # Ray's processes work in another folder
         labels.append(own[rows])
         groups.append(table["group"].to_numpy()[rows] if dataset.kind == "real" else rows)
     tasks = [

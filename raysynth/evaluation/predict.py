@@ -1,4 +1,4 @@
-"""Predictions of all classifiers on all images, through a Ray Data pipeline with a pool of actors."""
+"""Predictions of all classifiers on all images, through a Ray Data pipeline."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import pandas as pd
 
 from raysynth.data.dataset import Dataset, tensor_column
 from raysynth.data.locations import Location, locate
-from raysynth.evaluation.actor_pool import run_tasks
 from raysynth.evaluation.chunks import Chunk, list_chunks, read_chunk
 from raysynth.evaluation.classes import label_mapping
 from raysynth.evaluation.classifiers import THREADS
 from raysynth.evaluation.plan import REAL, Training
+from raysynth.evaluation.tasks import run_tasks
 
 COLUMNS = ("image_id", "group", "split", "trained_on", "seed", "label", "predicted", "confidence")
 

@@ -31,7 +31,7 @@ def test_ray_and_one_process_find_the_same_copies(monkeypatch):
 
 def test_batches_run_at_the_same_time_and_come_in_their_order(tmp_path):
     def meet(batch: int, shared: dict) -> np.ndarray:
-        """Wait until another batch has begun as well; there are more of them than wait for one actor."""
+        """Wait until another batch has begun as well; there are more of them than processes."""
         import time
 
         (tmp_path / str(batch)).touch()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -10,7 +11,7 @@ import faiss
 import numpy as np
 import torch
 
-from raysynth.cluster.session import actor_restarts
+from raysynth.cluster.made_once import made_once
 
 # run(function, batches, shared) yields function(batch, shared), in the order of the batches.
 Run = Callable[[Callable[[Any, dict[str, Any]], Any], Sequence[Any], dict[str, Any]], Iterable[Any]]
@@ -36,26 +37,25 @@ def run_here(
 def run_with_ray(
     function: Callable[[Any, dict[str, Any]], Any], batches: Sequence[Any], shared: dict[str, Any]
 ) -> Iterator[Any]:
-    """A Ray Data pipeline with one actor a core; what is shared lies once a node in the object store.
+    """A Ray Data pipeline, a batch a task; what is shared lies once a node in the object store.
 
-    A Ray session must be open. Arrays are shared without a copy.
+    A Ray session must be open. Arrays are shared without a copy, anything else is unpacked once in each process.
     """
     import ray
     import ray.data
 
-    handles = {name: ray.put(value) for name, value in shared.items()}
-    # A block a batch: Ray Data gives an actor a block at a time.
+    # A block a batch: Ray Data gives a task a block.
     items = [{"number": number} for number in range(len(batches))]
-    rows = ray.data.from_items(items, override_num_blocks=max(1, len(batches)))
-    num_actors = max(1, min(len(batches), int(ray.cluster_resources().get("CPU", 1))))
-    restarts = actor_restarts()
-    done = rows.map_batches(
-        _Worker,
-        fn_constructor_args=(function, ray.put(list(batches)), handles),
+    done = ray.data.from_items(items, override_num_blocks=max(1, len(batches))).map_batches(
+        _do,
+        fn_kwargs={
+            "pipeline": uuid.uuid4().hex,
+            "function": function,
+            "batches": ray.put(list(batches)),
+            "handles": {name: ray.put(value) for name, value in shared.items()},
+        },
         batch_size=1,
-        compute=ray.data.ActorPoolStrategy(size=num_actors),
         num_cpus=1,
-        ray_remote_args_fn=lambda: restarts,
     )
     waiting: dict[int, Any] = {}
     due = 0
@@ -66,18 +66,23 @@ def run_with_ray(
             due += 1
 
 
-class _Worker:
-    def __init__(self, function: Callable[[Any, dict[str, Any]], Any], batches: Any, handles: dict[str, Any]) -> None:
+def _do(
+    batch: dict[str, np.ndarray],
+    *,
+    pipeline: str,
+    function: Callable[[Any, dict[str, Any]], Any],
+    batches: Any,
+    handles: dict[str, Any],
+) -> dict[str, Any]:
+    def fetch() -> tuple[list[Any], dict[str, Any]]:
         import ray
 
         torch.set_num_threads(1)
         faiss.omp_set_num_threads(1)
-        self.function = function
-        self.batches = ray.get(batches)
-        self.shared = {name: ray.get(handle) for name, handle in handles.items()}
+        return ray.get(batches), {name: ray.get(handle) for name, handle in handles.items()}
 
-    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, Any]:
-        results = np.empty(len(batch["number"]), dtype=object)
-        for place, number in enumerate(batch["number"]):
-            results[place] = self.function(self.batches[int(number)], self.shared)
-        return {"number": batch["number"], "result": results}
+    there, shared = made_once(pipeline, fetch)
+    results = np.empty(len(batch["number"]), dtype=object)
+    for place, number in enumerate(batch["number"]):
+        results[place] = function(there[int(number)], shared)
+    return {"number": batch["number"], "result": results}

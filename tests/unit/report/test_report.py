@@ -272,6 +272,7 @@ def test_everything_but_the_verdict_may_be_gone(study: Any, tmp_path: Path) -> N
     assert "This evaluation holds no verdict." in make_page(study.evaluation, tmp_path).text
 
 
+@pytest.mark.usefixtures("loose_charts")
 def test_holes_in_the_tables(study: Any, tmp_path: Path) -> None:
     absent = study.classes[1]
     for name, column in (
@@ -466,6 +467,7 @@ def test_figures_of_one_name_from_several_runs_stand_beside_each_other(
     assert tops["first"].get_ylim() == tops["second"].get_ylim()
 
 
+@pytest.mark.usefixtures("loose_charts")
 def test_four_sets_of_colour_images_stay_under_8_mb(new_study: Callable[..., Any], tmp_path: Path) -> None:
     study = new_study(num_synthetic=4, channels=3, size=64, per_class=10, seeds=(0,))
     out = report(study.evaluation, tmp_path / "out" / "report.html", say=lambda line: None)

@@ -60,7 +60,7 @@ class Verbs:
 
 
 @contextmanager
-def no_ray(**options: object) -> Iterator[None]:
+def no_ray(workers_per_trial: int) -> Iterator[None]:
     yield
 
 
@@ -71,7 +71,7 @@ def verbs(monkeypatch) -> Verbs:
     for name in ("training.generate", "evaluation.evaluate", "report.report"):
         verb = name.partition(".")[2]
         monkeypatch.setattr(f"raysynth.{name}.{verb}", getattr(verbs, verb))
-    monkeypatch.setattr(stages, "ray_session", no_ray)
+    monkeypatch.setattr(stages, "ray_for_trials", no_ray)
     return verbs
 
 

@@ -1,13 +1,14 @@
-"""Tasks for a worker that is costly to make: one of it in this process, or a pool of Ray Data's actors, one a CPU."""
+"""Tasks for a worker that is costly to make: one of it in this process, or one in each of Ray's, by Ray Data."""
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from raysynth.cluster.session import actor_restarts
+from raysynth.cluster.made_once import made_once
 
 Columns = dict[str, np.ndarray]
 Task = Mapping[str, Any]
@@ -31,19 +32,20 @@ def run_tasks(
 def _with_ray(worker: Any, arguments: tuple[Any, ...], tasks: Sequence[Task]) -> Iterable[Columns]:
     import ray
 
-    num_actors = min(len(tasks), max(1, int(ray.cluster_resources().get("CPU", 1))))
-    restarts = actor_restarts()
     done = ray.data.from_items(list(tasks), override_num_blocks=len(tasks)).map_batches(
-        worker,
-        fn_constructor_args=arguments,
+        _do,
+        fn_kwargs={"pipeline": uuid.uuid4().hex, "worker": worker, "arguments": arguments},
         batch_size=1,
         batch_format="numpy",
-        compute=ray.data.ActorPoolStrategy(size=num_actors),
         num_cpus=1,
-        ray_remote_args_fn=lambda: restarts,
     )
     results: Iterable[Columns] = done.iter_batches(batch_size=None, batch_format="numpy")
     return results
+
+
+def _do(batch: dict[str, Any], *, pipeline: str, worker: Any, arguments: tuple[Any, ...]) -> Columns:
+    columns: Columns = made_once(pipeline, lambda: worker(*arguments))(batch)
+    return columns
 
 
 def _here(worker: Any, arguments: tuple[Any, ...], tasks: Sequence[Task]) -> Iterator[Columns]:

@@ -3,7 +3,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from raysynth.evaluation.actor_pool import run_tasks
+from raysynth.evaluation.tasks import run_tasks
 
 
 class Scale:
