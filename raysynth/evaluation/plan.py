@@ -23,7 +23,7 @@ MIN_STEPS = 4  # a learning rate that rises and falls needs as many
 # once, of which the most is by its numbers; and to compare an image and have a classifier score it.
 EXPOSURE_S, NUMBER_S = 2e-4, 8e-7
 COMPARISON_S, PREDICTION_S = 7e-3, 4e-4
-RAY_OVERHEAD_S = 40.0  # Ray's start, and torch's in each of its processes: 43 s for a hundred images of 16 pixels
+RAY_OVERHEAD_S = 20.0  # Ray's start, and torch's in each of its processes: 17 to 20 s for a hundred images of 16 pixels
 
 Kind = Literal["real", "synthetic", "mixed", "distilled"]
 
