@@ -257,6 +257,22 @@ def export(
     export_images(existing(data, storage, "DIR"), to, say=say)
 
 
+@app.command()
+def join(
+    sets: Annotated[
+        list[str], typer.Argument(metavar="SET...", help="Synthetic sets, two or more.", show_default=False)
+    ],
+    out: Out,
+    storage: Storage = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put the images of several synthetic sets together as one, e.g. of models of several families."""
+    from raysynth.data.join import join as join_sets
+
+    dataset = join_sets([existing(place, storage, "SET") for place in sets], out=named(out, storage))
+    _print_dataset(dataset, as_json)
+
+
 def _print_dataset(dataset: Dataset, as_json: bool) -> None:
     """The data set in a few lines: shape, images per class and split, leakage."""
     if as_json:

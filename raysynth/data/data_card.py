@@ -120,7 +120,11 @@ def _synthetic_origin(origin: Mapping[str, Any]) -> str:
     parts.append(settings_table(drawn))
     if origin.get("config"):
         parts.append("The model's config:\n\n" + settings_table(origin["config"], only_name=["pretrained"]))
-    parts.append("The images can be drawn again from the run, one by one, by the column `seed`.")
+    if joined := origin.get("joined"):
+        rows = [[part["name"], part["num_images"], part["family"], part["run"]] for part in joined]
+        parts.append("Joined of:\n\n" + table(["set", "images", "family", "run"], rows))
+    else:
+        parts.append("The images can be drawn again from the run, one by one, by the column `seed`.")
     return "\n\n".join(part for part in parts if part)
 
 
