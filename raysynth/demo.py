@@ -27,11 +27,12 @@ def demo(out: Path | str = "demo", *, seed: int = 0, say: Say = print) -> Path:
     from raysynth.data.dataset import load_dataset
     from raysynth.data.phantom import phantom
     from raysynth.study.study import check_out, study
+    from raysynth.study.study_folder import StudyFolder
     from raysynth.tuning.workers import ray_for_trials
 
     refuse_bucket(out, "--out")
     out = Path(out)
-    check_out(out)
+    check_out(StudyFolder(out))
     data = out / "data"
     asked = {"num_images": NUM_IMAGES, "size": SIZE, "seed": seed}
     with ExitStack() as ray_runs:

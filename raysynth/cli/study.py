@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from raysynth.cli.console import print_json, say, say_to_stderr
-from raysynth.cli.storage import Storage, existing
+from raysynth.cli.storage import Storage, existing, named
 from raysynth.cli.training import ALLOW_HELP, DATA_HELP, JSON_HELP, SET_HELP
 
 
@@ -43,8 +43,12 @@ def study_verb(
     classifier_epochs: int | None = typer.Option(
         None, help="Epochs of every classifier. Default: about 1200 steps on the real images; of transfer 480."
     ),
-    out: Path = typer.Option(Path("study"), help="Folder for all that the study makes; given again, it goes on."),
-    resume: Path | None = typer.Option(None, metavar="STUDY", help="Go on with this study. Default: as --out says."),
+    out: str = typer.Option(
+        "study",
+        metavar="DIR",
+        help="Folder, here or in a bucket, for all that is made; given again, it goes on.",
+    ),
+    resume: str | None = typer.Option(None, metavar="STUDY", help="Go on with this study. Default: as --out says."),
     dry_run: bool = typer.Option(False, "--dry-run", help="Check and print stages and trials, do nothing."),
     allow_leakage: bool = typer.Option(False, "--allow-leakage", help=ALLOW_HELP),
     json_: bool = typer.Option(False, "--json", help=JSON_HELP),
@@ -67,8 +71,8 @@ def study_verb(
         seeds=seeds,
         classifier=classifier,
         classifier_epochs=classifier_epochs,
-        out=out,
-        resume=resume,
+        out=named(out, storage),
+        resume=existing(resume, storage, "--resume"),
         dry_run=dry_run,
         allow_leakage=allow_leakage,
         say=say_to_stderr if json_ else say,

@@ -28,7 +28,7 @@ PAUSES_S = (10.0, 30.0)  # before a last upload is tried again
 # written twice within one and keep its length.
 MIN_TRUSTED_BYTES = 2**18
 # What says how far things are: pushed when all that it speaks of is there.
-LAST = ("metrics.csv", "status.json", "sweep.json", "evaluation.json")
+LAST = ("metrics.csv", "status.json", "sweep.json", "evaluation.json", "study.yaml", "stages.json")
 Stat = tuple[int, int, int]  # what changes when a file is written
 Result = TypeVar("Result")
 
@@ -151,6 +151,15 @@ def fetched(location: Location, *patterns: str) -> Iterator[Path]:
         yield mirror.path
     else:
         yield location
+
+
+def remove_folder(location: Location) -> None:
+    """Remove a folder, or all files of one in a bucket, and what is in it; nothing where there is none."""
+    if isinstance(location, BucketPath):
+        for name in location.versions():
+            (location / name).unlink()
+    else:
+        shutil.rmtree(location, ignore_errors=True)
 
 
 def _each(transfer: Callable[[str], Result], names: Iterable[str]) -> list[Result]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from functools import partial
-from pathlib import Path
 
 from raysynth.data.locations import Location
+from raysynth.data.mirror import remove_folder
 from raysynth.errors import TrainingStopped, UserError
 from raysynth.study.study_folder import Stage, StudyFolder, StudySettings
 from raysynth.training.follow import format_duration
@@ -41,10 +40,10 @@ def run_stages(folder: StudyFolder, settings: StudySettings, *, max_concurrent: 
                 drawn.append(stages.do(f"synthetic {name}", [sweep], partial(stages.draw, name, sweep)))
         synthetic = [path for path in drawn if path is not None]
         if not synthetic:
-            raise TrainingStopped(f"{folder.path}: no search space has given images; stages.json says why")
+            raise TrainingStopped(f"{folder.location}: no search space has given images; stages.json says why")
         evaluation = stages.do(EVALUATION, synthetic, partial(stages.evaluate, synthetic))
     if evaluation is None or stages.do(REPORT, [evaluation], partial(stages.report, evaluation)) is None:
-        raise TrainingStopped(f"{folder.path}: {stages.problem}")
+        raise TrainingStopped(f"{folder.location}: {stages.problem}")
     stages.conclude(evaluation)
 
 
@@ -73,7 +72,7 @@ class _Stages:
         before = self.folder.stages().get(name, Stage(name)).seconds
         stage = self.folder.write_stage(Stage(name, "running", inputs=list(inputs), seconds=before))
         try:
-            result = str(Path(str(work())).resolve().relative_to(self.folder.path.resolve()))
+            result = self.folder.inside(work())
         except (TrainingStopped, UserError) as error:
             self.problem = str(error)
             self.say(f"{name} failed: {error}")
@@ -84,10 +83,11 @@ class _Stages:
         return result
 
     def sweep(self, name: str) -> Location:
-        parent = self.folder.path / "sweeps" / name
+        parent = self.folder.location / f"sweeps/{name}"
         self._start_ray()
-        if begun := sorted(parent.glob("*/sweep.json")):
-            return tune(resume=begun[-1].parent, max_concurrent=self.max_concurrent, say=self.say)
+        inside: Iterable[Location] = parent.iterdir() if parent.is_dir() else ()
+        if begun := sorted((each for each in inside if (each / "sweep.json").is_file()), key=str):
+            return tune(resume=begun[-1], max_concurrent=self.max_concurrent, say=self.say)
         return tune(
             str(self.folder.space_file(name)),
             data=self.settings.data,
@@ -98,13 +98,13 @@ class _Stages:
             say=self.say,
         )
 
-    def draw(self, name: str, sweep: str) -> Path:
+    def draw(self, name: str, sweep: str) -> Location:
         from raysynth.training.generate import generate  # here and below: the first metric waits for no later stage
 
-        out = self.folder.path / "synthetic" / name
-        shutil.rmtree(out, ignore_errors=True)  # of another sweep, or not known to be whole
+        out = self.folder.location / f"synthetic/{name}"
+        remove_folder(out)  # of another sweep, or not known to be whole
         generate(
-            self.folder.path / sweep,
+            self.folder.location / sweep,
             out=out,
             per_class=self.settings.per_class,
             seed=self.settings.seed,
@@ -119,29 +119,31 @@ class _Stages:
         self._start_ray()
         return evaluate(
             self.settings.data,
-            [str(self.folder.path / path) for path in synthetic],
+            [str(self.folder.location / path) for path in synthetic],
             seeds=self.settings.seeds,
             classifier=self.settings.classifier,
             epochs=self.settings.classifier_epochs,
-            out=self.folder.path / "evaluations",
+            out=self.folder.location / "evaluations",
             allow_leakage=self.settings.allow_leakage,
             say=self.say,
         )
 
-    def report(self, evaluation: str) -> Path:
+    def report(self, evaluation: str) -> Location:
         from raysynth.report.report import report
 
-        out = self.folder.path / "report.html"
-        return report(self.folder.path / evaluation, out, allow_leakage=self.settings.allow_leakage, say=self.say)
+        out = self.folder.path / f"{REPORT}.html"
+        report(self.folder.location / evaluation, out, allow_leakage=self.settings.allow_leakage, say=self.say)
+        return self.folder.location / out.name
 
     def conclude(self, evaluation: str) -> None:
-        content = json.loads((self.folder.path / evaluation / "evaluation.json").read_text(encoding="utf-8"))
+        file = self.folder.location / evaluation / "evaluation.json"
+        content = json.loads(file.read_text(encoding="utf-8"))
         stages = self.folder.stages().values()
         for stage in stages:
             if stage.state == "failed":
                 self.say(f"{stage.name} failed: {stage.message}")
         self.say(f"done in {format_duration(sum(stage.seconds for stage in stages))}: {content['verdict']['sentence']}")
-        self.say(f"open {(self.folder.path / REPORT).with_suffix('.html').resolve()}")
+        self.say(f"open {self.folder.location.resolve() / f'{REPORT}.html'}")
 
     def _start_ray(self) -> None:
         self.session.enter_context(ray_for_trials(self.settings.workers_per_trial))

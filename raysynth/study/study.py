@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from raysynth.config import build_config
 from raysynth.data.dataset import load_dataset, refuse_existing
 from raysynth.data.default import default_dataset
-from raysynth.data.locations import Location, refuse_bucket
+from raysynth.data.locations import Location, naming
 from raysynth.errors import Interrupted, UserError
 from raysynth.evaluation.classifier_choice import choose_classifier
 from raysynth.lock import locked
@@ -40,19 +40,19 @@ def study(
     seeds: int | None = None,
     classifier: str | None = None,
     classifier_epochs: int | None = None,
-    out: Path | str = "study",
-    resume: Path | str | None = None,
+    out: Location | str = "study",
+    resume: Location | str | None = None,
     dry_run: bool = False,
     allow_leakage: bool = False,
     say: Say = print,
-) -> Path:
+) -> Location:
     """Tune each search space, draw images from its best run, evaluate them all beside real ones, write a report.
 
-    Returns the study's folder, `out`, which explains itself: `study.yaml` is what was asked for, `stages.json` how far
-    each stage is and where its result lies. The same call again, or `resume` alone, goes on where a study was stopped:
-    a finished stage is not done again, one half done is resumed. A space without a usable run is marked as failed and
-    the others go on; it is tried again when the study is. `epochs`, `overrides`, `max_concurrent` and
-    `workers_per_trial` are those of `tune`; `per_class`, `seed` and `refuse_copies` of `generate`; `seeds`,
+    Returns the study's folder, `out`, which may be in a bucket and explains itself: `study.yaml` is what was asked for,
+    `stages.json` how far each stage is and where its result lies. The same call again, or `resume` alone, goes on where
+    a study was stopped: a finished stage is not done again, one half done is resumed. A space without a usable run is
+    marked as failed and the others go on; it is tried again when the study is. `epochs`, `overrides`, `max_concurrent`
+    and `workers_per_trial` are those of `tune`; `per_class`, `seed` and `refuse_copies` of `generate`; `seeds`,
     `classifier` and `classifier_epochs` (its `epochs`) of `evaluate`.
     Raises UserError before anything starts, TrainingStopped when no space has a usable run, Interrupted on Ctrl-C.
     """
@@ -77,16 +77,16 @@ def study(
         folder = StudyFolder.open(resume, "--resume")
         settings = folder.settings()
     else:
-        folder = StudyFolder(out)
-        settings, searches = _plan(
-            spaces, data, epochs, overrides or {}, given, max_concurrent, folder.path, dry_run, say
-        )
-        check_out(folder.path)
+        with naming("--out"):
+            folder = StudyFolder(out)
+            folder.refresh()
+        settings, searches = _plan(spaces, data, epochs, overrides or {}, given, max_concurrent, folder, dry_run, say)
+        check_out(folder)
         if folder.exists():
             folder.refuse_other(settings, searches, "--out")
     _say_plan(folder, settings, say)
     if dry_run:
-        return folder.path
+        return folder.location
     folder.path.mkdir(parents=True, exist_ok=True)
     with locked(folder.path, "--resume" if resume is not None else "--out"):
         if not folder.exists():
@@ -95,9 +95,9 @@ def study(
         try:
             run_stages(folder, settings, max_concurrent=max_concurrent, say=say)
         except (Interrupted, KeyboardInterrupt):
-            how = f"raysynth study --resume {shlex.quote(str(folder.path))}"
+            how = f"raysynth study --resume {shlex.quote(str(folder.location))}"
             raise Interrupted(f"stopped; go on with: {how}") from None
-    return folder.path
+    return folder.location
 
 
 def _plan(
@@ -107,7 +107,7 @@ def _plan(
     overrides: Mapping[str, Any],
     given: Mapping[str, Any],
     max_concurrent: int | None,
-    out: Path,
+    folder: StudyFolder,
     dry_run: bool,
     say: Say,
 ) -> tuple[StudySettings, dict[str, SearchSpace]]:
@@ -138,15 +138,15 @@ def _plan(
             overrides=overrides,
             max_concurrent=max_concurrent,
             workers_per_trial=settings.workers_per_trial,
-            out=out,
+            out=folder.location,
             allow_leakage=settings.allow_leakage,
             say=say if dry_run else _quietly,
         )
         num_bytes += plan.num_bytes
         if dry_run:
             say(format_trials(plan.search))
-    if not StudyFolder(out).exists():  # of one that goes on, some are there already
-        refuse_full(out, num_bytes, f"the sweeps of {len(names)} spaces")
+    if not folder.exists():  # of one that goes on, some are there already
+        refuse_full(folder.location, num_bytes, f"the sweeps of {len(names)} spaces")
     return settings, searches
 
 
@@ -154,13 +154,14 @@ def _quietly(line: str) -> None:
     """Say nothing: the stage says it again when it begins."""
 
 
-def check_out(out: Path) -> None:
-    """Raise UserError when a study can neither be begun in `out` nor gone on with: it holds something else."""
-    refuse_bucket(out, "--out")
+def check_out(folder: StudyFolder) -> None:
+    """Raise UserError when a study can neither be begun in `folder` nor gone on with: it holds something else."""
+    out = folder.location
     check_out_folder(out)
-    if StudyFolder(out).exists():
+    if folder.exists():
         return
-    if any(path.name not in BESIDE and not path.name.startswith(".") for path in out.glob("*")):
+    inside: Iterable[Location] = out.iterdir() if out.is_dir() else ()
+    if any(each.name not in BESIDE and not each.name.startswith(".") for each in inside):
         refuse_existing(out)
 
 
@@ -171,5 +172,5 @@ def _check_data(settings: StudySettings) -> None:
 
 def _say_plan(folder: StudyFolder, settings: StudySettings, say: Say) -> None:
     done = [name for name, stage in folder.stages().items() if stage.state == "finished"]
-    say(f"study of {', '.join(settings.spaces)} on {settings.data} -> {folder.path}")
+    say(f"study of {', '.join(settings.spaces)} on {settings.data} -> {folder.location}")
     say(f"  stages: {', '.join(stage_names(settings))}" + (f"; finished: {', '.join(done)}" if done else ""))

@@ -11,6 +11,8 @@ from typing import Any, Literal
 import yaml
 
 from raysynth.config import Config, build_config, load_yaml
+from raysynth.data.locations import BucketPath, Location, naming
+from raysynth.data.mirror import KeptFolder
 from raysynth.errors import UserError
 from raysynth.files import write_text
 from raysynth.tuning.space import SearchSpace
@@ -46,22 +48,35 @@ class Stage:
     message: str = ""
 
 
-class StudyFolder:
-    """Reading and writing a study: `study.yaml`, `spaces/*.yaml`, `stages.json`, and what the stages leave."""
+class StudyFolder(KeptFolder):
+    """Reading and writing a study: `study.yaml`, `spaces/*.yaml`, `stages.json`, the report, and what the stages leave.
 
-    def __init__(self, path: Path | str) -> None:
-        self.path = Path(path)
+    `location` and `path` are as in `RunFolder`: of a study in a bucket, `path` is a working folder here that holds its
+    own files, while sweeps, synthetic sets and evaluations are written to the bucket by their verbs.
+    """
 
     @classmethod
-    def open(cls, path: Path | str, option: str) -> StudyFolder:
+    def open(cls, place: Location | str, option: str) -> StudyFolder:
         """An existing study.
 
         Raises UserError, naming `option`, when the folder is none.
         """
-        folder = cls(path)
+        with naming(option):
+            folder = cls(place)
+            folder.refresh()
         if not folder.exists():
-            raise UserError(f"{option} {path}: not a study (no study.yaml in it); `raysynth study` makes one")
+            raise UserError(f"{option} {place}: not a study (no study.yaml in it); `raysynth study` makes one")
         return folder
+
+    def refresh(self) -> None:
+        """Bring here what an earlier call has written."""
+        if self.mirror is not None:
+            self.mirror.fetch("*.yaml", "*.json", "spaces/*.yaml")
+
+    def keep(self) -> None:
+        """Take what was written here to the bucket. Raises NotUploaded when it cannot be done."""
+        if self.mirror is not None:
+            self.mirror.push_at_last()
 
     def exists(self) -> bool:
         return (self.path / "study.yaml").is_file()
@@ -73,12 +88,13 @@ class StudyFolder:
             write_text(self.space_file(name), text)
         text = yaml.safe_dump(settings.model_dump(), sort_keys=False, allow_unicode=True)
         write_text(self.path / "study.yaml", text)
+        self.keep()
 
     def settings(self) -> StudySettings:
         """`study.yaml`."""
         content = load_yaml(self.path / "study.yaml", "STUDY")
         if not isinstance(content, dict):
-            raise UserError(f"STUDY {self.path}: study.yaml is no mapping; begin a new study")
+            raise UserError(f"STUDY {self.location}: study.yaml is no mapping; begin a new study")
         return build_config(StudySettings, content, origin=f"{self.path / 'study.yaml'}:")
 
     def space_file(self, name: str) -> Path:
@@ -99,8 +115,8 @@ class StudyFolder:
 
     def _refuse(self, option: str, difference: str) -> None:
         raise UserError(
-            f"{option} {self.path}: a study with other settings ({difference}); go on with it by `raysynth study "
-            f"--resume {self.path}`, or choose another folder"
+            f"{option} {self.location}: a study with other settings ({difference}); go on with it by `raysynth study "
+            f"--resume {self.location}`, or choose another folder"
         )
 
     def stages(self) -> dict[str, Stage]:
@@ -112,7 +128,8 @@ class StudyFolder:
             return {stage["name"]: Stage(**stage) for stage in json.loads(file.read_text(encoding="utf-8"))}
         except (ValueError, TypeError, KeyError) as error:
             raise UserError(
-                f"STUDY {self.path}: stages.json cannot be read ({error}); remove it: what is finished is found again"
+                f"STUDY {self.location}: stages.json cannot be read ({error}); remove it: what is finished is "
+                "found again"
             ) from error
 
     def write_stage(self, stage: Stage, **changes: Any) -> Stage:
@@ -120,6 +137,7 @@ class StudyFolder:
         stage = replace(stage, **changes)
         stages = {**self.stages(), stage.name: stage}
         write_text(self.path / "stages.json", json.dumps([asdict(each) for each in stages.values()], indent=2) + "\n")
+        self.keep()
         return stage
 
     def finished(self, name: str, inputs: Sequence[str]) -> Stage | None:
@@ -127,15 +145,22 @@ class StudyFolder:
         stage = self.stages().get(name)
         if stage is None or stage.state != "finished" or stage.inputs != list(inputs):
             return None
-        return stage if (self.path / stage.result).exists() else None
+        return stage if (self.location / stage.result).exists() else None
+
+    def inside(self, result: Location) -> str:
+        """The path in the study's folder of what lies there."""
+        if isinstance(self.location, BucketPath) and isinstance(result, BucketPath):
+            return result.key.removeprefix(self.location.key).strip("/")
+        return str(Path(str(result)).resolve().relative_to(Path(str(self.location)).resolve()))
 
     def describe(self) -> dict[str, Any]:
         """For programs: the stages, and of what is there the report and the verdict."""
         stages = self.stages()
-        found: dict[str, Any] = {"study": str(self.path), "stages": [asdict(stage) for stage in stages.values()]}
+        found: dict[str, Any] = {"study": str(self.location), "stages": [asdict(stage) for stage in stages.values()]}
         if evaluation := stages.get("evaluation", Stage("")).result:
-            content = json.loads((self.path / evaluation / "evaluation.json").read_text(encoding="utf-8"))
+            file = self.location / evaluation / "evaluation.json"
+            content = json.loads(file.read_text(encoding="utf-8"))
             found["verdict"] = content["verdict"]
         if report := stages.get("report", Stage("")).result:
-            found["report"] = str(self.path / report)
+            found["report"] = str(self.location / report)
         return found

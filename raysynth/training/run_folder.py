@@ -24,7 +24,7 @@ from raysynth.config import load_yaml
 from raysynth.data.contact import Status, worst
 from raysynth.data.dataset import Dataset
 from raysynth.data.locations import BucketError, BucketPath, Location, locate, naming
-from raysynth.data.mirror import KeptFolder, Mirror
+from raysynth.data.mirror import KeptFolder, Mirror, remove_folder
 from raysynth.data.provenance import Provenance, run_provenance
 from raysynth.errors import UserError
 from raysynth.files import write_text
@@ -173,9 +173,7 @@ class RunFolder(KeptFolder):
     def discard(self) -> None:
         """Remove all of it."""
         shutil.rmtree(self.path, ignore_errors=True)
-        if isinstance(self.location, BucketPath):
-            for name in self.location.versions():
-                (self.location / name).unlink()
+        remove_folder(self.location)
 
     @property
     def checkpoints(self) -> Path:

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from raysynth.cli.main import run
+from raysynth.data.locations import Location, locate
 from raysynth.errors import Interrupted, TrainingStopped, UserError
 from raysynth.lock import locked
 from raysynth.study import stages
@@ -34,29 +35,33 @@ class Verbs:
             if part in call:
                 raise error
 
-    def tune(self, space: str | None = None, *, out: Path | None = None, resume: Path | None = None, **more) -> Path:
-        path = resume or Path(str(out)) / "wcgan_gp-1"
+    def tune(self, space: str | None = None, *, out: Location | None = None, resume: Location | None = None, **more):
+        path = resume or locate(str(out)) / "wcgan_gp-1"
         if resume is None:
-            path.mkdir(parents=True)
-            (path / "sweep.json").write_text("{}")
+            leave(path / "sweep.json", "{}")
         self._call(f"{'resume' if resume else 'tune'} {path.parent.name}")
         return path
 
-    def generate(self, run: Path, *, out: Path, **more) -> None:
+    def generate(self, run: Location, *, out: Location, **more) -> None:
         self._call(f"generate {out.name}")
-        out.mkdir(parents=True)
+        leave(out / "dataset.json", "{}")
 
-    def evaluate(self, real: str, synthetic: list[str], *, out: Path, **more) -> Path:
-        self._call(f"evaluate {' '.join(Path(path).name for path in synthetic)}")
+    def evaluate(self, real: str, synthetic: list[str], *, out: Location, **more) -> Location:
+        self._call(f"evaluate {' '.join(locate(path).name for path in synthetic)}")
         path = out / f"evaluation-{len(self.calls)}"
-        path.mkdir(parents=True)
-        (path / "evaluation.json").write_text(json.dumps({"verdict": {"sentence": "Cannot tell."}}))
+        leave(path / "evaluation.json", json.dumps({"verdict": {"sentence": "Cannot tell."}}))
         return path
 
-    def report(self, evaluation: Path, out: Path, **more) -> Path:
+    def report(self, evaluation: Location, out: Path, **more) -> Path:
         self._call("report")
         out.write_text("<html>")
         return out
+
+
+def leave(file: Location, text: str) -> None:
+    if isinstance(file, Path):
+        file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
 
 
 @contextmanager
@@ -83,33 +88,53 @@ def asked(stripes, tmp_path) -> dict:
     return {"spaces": spaces, "data": stripes.path, "out": tmp_path / "study", "say": lambda line: None}
 
 
+@pytest.fixture(params=["folder", "bucket"])
+def asked_anywhere(request, asked) -> dict:
+    """The study in a folder, and in a bucket."""
+    return asked if request.param == "folder" else asked | {"out": f"{request.getfixturevalue('bucket')}/study"}
+
+
 ALL = ["tune first", "tune second", "generate first", "generate second", "evaluate first second", "report"]
 
 
-def test_a_study_goes_from_search_spaces_to_a_report_once(asked, verbs):
-    folder = study(**asked)
+def test_a_study_goes_from_search_spaces_to_a_report_once(asked_anywhere, verbs):
+    place = study(**asked_anywhere)
+    assert str(place) == str(asked_anywhere["out"])
     assert verbs.calls == ALL
-    found = StudyFolder(folder).describe()
+    found = StudyFolder.open(place, "STUDY").describe()
     assert {stage["state"] for stage in found["stages"]} == {"finished"}
+    assert found["stages"][0]["result"] == "sweeps/first/wcgan_gp-1"
     assert found["verdict"] == {"sentence": "Cannot tell."}
-    assert Path(found["report"]).is_file()
-    assert yaml.safe_load((folder / "spaces" / "first.yaml").read_text())["space"]["latent_dim"] == {"grid": [4, 6]}
-    study(**asked)
-    study(resume=folder, say=lambda line: None)
+    assert found["report"] == f"{place}/report.html"
+    assert locate(found["report"]).read_text() == "<html>"
+    assert yaml.safe_load((place / "spaces/first.yaml").read_text())["space"]["latent_dim"] == {"grid": [4, 6]}
+    study(**asked_anywhere)
+    study(resume=place, say=lambda line: None)
     assert verbs.calls == ALL
 
 
-def test_a_stopped_study_goes_on_where_it_was(asked, verbs):
+def test_a_stopped_study_goes_on_where_it_was(asked_anywhere, verbs):
+    out = asked_anywhere["out"]
     verbs.fails = {"tune second": Interrupted("stopped")}
-    with pytest.raises(Interrupted, match=rf"go on with: raysynth study --resume {asked['out']}"):
-        study(**asked)
-    assert [stage.state for stage in StudyFolder(asked["out"]).stages().values()] == ["finished", "running"]
+    with pytest.raises(Interrupted, match=rf"go on with: raysynth study --resume {out}"):
+        study(**asked_anywhere)
+    stages = StudyFolder.open(out, "STUDY").stages()
+    assert [stage.state for stage in stages.values()] == ["finished", "running"]
     verbs.fails = {"evaluate": KeyboardInterrupt()}
     with pytest.raises(Interrupted):
-        study(**asked)
+        study(**asked_anywhere)
     verbs.fails = {}
-    study(resume=asked["out"], say=lambda line: None)
+    study(resume=out, say=lambda line: None)
     assert verbs.calls == [*ALL[:2], "resume second", *ALL[2:4], ALL[4], *ALL[4:]]
+
+
+def test_a_bucket_that_holds_something_else_is_refused(asked, verbs, bucket):
+    (locate(bucket) / "study/notes.txt").write_text("mine")
+    with pytest.raises(UserError, match=r"--out s3://.*/study: exists and is not empty"):
+        study(**asked | {"out": f"{bucket}/study"})
+    with pytest.raises(UserError, match=r"--resume s3://.*/nothing: not a study"):
+        study(resume=f"{bucket}/nothing", say=lambda line: None)
+    assert verbs.calls == []
 
 
 def test_a_space_that_fails_is_marked_and_tried_again(asked, verbs):
