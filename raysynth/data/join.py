@@ -63,6 +63,8 @@ def _check(datasets: Sequence[Dataset]) -> None:
             raise UserError(
                 f"{option}: classes {', '.join(dataset.classes)}, those of {first.path} are {', '.join(first.classes)}"
             )
+        if (dataset.provenance or {}).get("joined"):
+            raise UserError(f"{option}: is joined itself; name the sets that it was made of")
         if not dataset_provenance(dataset).entries:
             raise UserError(
                 f"{option}: what made it is unknown, so nobody could tell what it has seen; evaluate it apart"

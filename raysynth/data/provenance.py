@@ -68,6 +68,12 @@ def dataset_provenance(dataset: Dataset) -> Provenance:
     return Provenance(tuple(entries), read_hashes(dataset.path))
 
 
+def makers(origin: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:
+    """What made a synthetic set, a mapping with `family` and `run` for each: its `provenance`, or those of the sets
+    that were joined in it."""
+    return (origin or {}).get("joined") or [origin or {}]
+
+
 def run_provenance(folder: Location, settings: Mapping[str, Any]) -> Provenance:
     """What the run in `folder` is trained on; `settings` is its `config.yaml`."""
     entries = settings.get("trained_on")

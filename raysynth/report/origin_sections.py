@@ -13,6 +13,7 @@ import pandas as pd
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogFormatter
 
+from raysynth.data.provenance import makers
 from raysynth.report import sweep_figures
 from raysynth.report.evaluation_files import Evaluation
 from raysynth.report.section import Notes, Section
@@ -156,9 +157,9 @@ def family_figures(
     """
     runs: dict[tuple[str, str], list[str]] = {}
     for entry in evaluation.synthetic:
-        origin = entry.get("provenance") or {}
-        if origin.get("family") and origin.get("run"):
-            runs.setdefault((str(origin["family"]), str(origin["run"])), []).append(str(entry.get("name")))
+        for maker in makers(entry.get("provenance")):
+            if maker.get("family") and maker.get("run"):
+                runs.setdefault((str(maker["family"]), str(maker["run"])), []).append(str(entry.get("name")))
     drawn: list[tuple[str, str, list[str], list[Figure]]] = []  # family, path of the run, names of its sets, figures
     for (family, path), names in runs.items():
         folder = evaluation.locate(path)
@@ -245,8 +246,9 @@ def run_findings(evaluation: Evaluation) -> list[dict[str, Any]]:
     """What went wrong in the runs behind the synthetic sets and still did at their end: (names, run, message)."""
     runs: dict[str, list[str]] = {}
     for entry in evaluation.synthetic:
-        if path := (entry.get("provenance") or {}).get("run"):
-            runs.setdefault(str(path), []).append(str(entry.get("name")))
+        for maker in makers(entry.get("provenance")):
+            if path := maker.get("run"):
+                runs.setdefault(str(path), []).append(str(entry.get("name")))
     found = []
     for path, names in runs.items():
         folder = evaluation.locate(path)

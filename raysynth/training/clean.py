@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from zipfile import is_zipfile
 
+from raysynth.data.provenance import makers
 from raysynth.errors import UserError
 from raysynth.lock import locked
 from raysynth.training.checkpoints import checkpoint_paths
@@ -97,11 +98,10 @@ def _needed_runs(folder: Path) -> set[Path]:
     needed = set()
     for file in folder.rglob("dataset.json"):
         try:
-            provenance = json.loads(file.read_text(encoding="utf-8")).get("provenance") or {}
+            provenance = json.loads(file.read_text(encoding="utf-8")).get("provenance")
         except (OSError, ValueError):
             continue  # not a data set of ours
-        if provenance.get("run"):
-            needed.add(Path(provenance["run"]).resolve())
+        needed |= {Path(maker["run"]).resolve() for maker in makers(provenance) if maker.get("run")}
     for file in folder.rglob("config.yaml"):
         try:
             pretrained = RunFolder(file.parent).settings()["config"].get("pretrained")

@@ -30,6 +30,11 @@ def kept(run: RunFolder) -> list[str]:
     return [path.stem for path in checkpoint_paths(run.checkpoints)]
 
 
+def write_set(folder: Path, provenance: dict[str, object]) -> None:
+    folder.mkdir()
+    (folder / "dataset.json").write_text(json.dumps({"provenance": provenance}))
+
+
 def quiet(line: str) -> None:
     pass
 
@@ -43,9 +48,7 @@ def sweep(stripes, tmp_path) -> list[RunFolder]:
     ]
     (tmp_path / "sweep" / "sweep.json").write_text("{}")
     (tmp_path / "sweep" / "best.json").write_text(json.dumps({"trial": "0", "run": "runs/0"}))
-    (tmp_path / "synthetic").mkdir()
-    provenance = {"provenance": {"run": str(runs[1].path.resolve())}}
-    (tmp_path / "synthetic" / "dataset.json").write_text(json.dumps(provenance))
+    write_set(tmp_path / "synthetic", {"run": str(runs[1].path.resolve())})
     make_run(tmp_path / "another", stripes, "running", pretrained=str(runs[2].path))
     return runs
 
@@ -100,3 +103,11 @@ def test_mistakes_are_named(tmp_path):
         clean(tmp_path / "nowhere", say=quiet)
     with pytest.raises(UserError, match="--days -1: want 0 or more"):
         clean(tmp_path, days=-1, say=quiet)
+
+
+def test_the_runs_of_joined_sets_stay(sweep, tmp_path):
+    poor = sweep[3]
+    write_set(tmp_path / "joined", {"run": None, "joined": [{"run": "/elsewhere"}, {"run": str(poor.path.resolve())}]})
+    clean(tmp_path, days=0, yes=True, say=quiet)
+    assert kept(poor) == ["epoch_00002"]
+    assert kept(sweep[4]) == []
