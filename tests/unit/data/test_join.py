@@ -93,6 +93,7 @@ def test_chosen_sets_stay_chosen(make_set, tmp_path):
 
 def test_sets_that_do_not_fit_are_refused_in_one_line(make_set, real, tmp_path):
     one = make_set("one", 1)
+    pair = join([make_set(name, ord(name)).path for name in "ab"], out=tmp_path / "pair")
     cases = {
         "name two or more": [one.path],
         "is real": [one.path, real.path],
