@@ -203,6 +203,8 @@ def cluster_session(runtime_env: Mapping[str, Any] | None = None) -> Iterator[No
 
 def joined_cluster() -> bool:
     """Whether the Ray of this process is a cluster that somebody else started."""
+    if _starting is not None:  # our own; while its thread imports Ray, nothing can be asked of it
+        return False
     return _is_initialized() and not sys.modules["ray"]._private.worker._global_node.head
 
 

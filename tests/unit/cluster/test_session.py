@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
+from types import ModuleType
 
 import pytest
 
@@ -9,6 +11,7 @@ from raysynth.cluster import session
 from raysynth.cluster.session import (
     PRELOAD,
     QUIET_ENVIRONMENT,
+    joined_cluster,
     num_cores,
     num_threads,
     prepare_environment,
@@ -106,6 +109,14 @@ def test_a_block_begins_before_ray_is_there_and_a_session_in_it_waits(fake_ray):
     assert not fake_ray.there
     assert fake_ray.preload == "torch,ray.tune"
     assert PRELOAD not in os.environ
+
+
+def test_a_ray_that_is_being_imported_is_no_cluster(fake_ray, monkeypatch):
+    with ray_starting():
+        with monkeypatch.context() as patch:
+            patch.setitem(sys.modules, "ray", ModuleType("ray"))  # as it is while another thread imports it
+            assert not joined_cluster()
+        fake_ray.may_start.set()
 
 
 def test_a_block_that_fails_early_leaves_no_ray(fake_ray):

@@ -102,10 +102,7 @@ def test_sets_that_do_not_fit_are_refused_in_one_line(make_set, real, tmp_path):
         "images of shape": [one.path, make_set("large", 4, size=32).path],
         "classes up, down": [one.path, make_set("other", 5, classes=("up", "down")).path],
         "no dataset.json": [one.path, tmp_path / "nowhere"],
-        "is joined itself": [
-            one.path,
-            join([make_set(name, ord(name)).path for name in "ab"], out=tmp_path / "ab").path,
-        ],
+        "is joined itself": [one.path, pair.path],
     }
     for message, sets in cases.items():
         with pytest.raises(UserError, match=message) as refused:
