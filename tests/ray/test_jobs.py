@@ -126,7 +126,7 @@ def test_a_job_is_detached_followed_and_stopped(ray_head: Head, raysynth: Raysyn
     assert follow.stdout is not None
     assert any("epoch 1/100000" in line for line in follow.stdout)
     follow.send_signal(signal.SIGINT)
-    _, said = follow.communicate()
+    _, said = follow.communicate(timeout=120)
     assert follow.returncode == 130
     assert f"raysynth jobs logs -f {job}" in said
     assert f"raysynth jobs stop {job}" in said
