@@ -35,6 +35,7 @@ QUIET_ENVIRONMENT = {
     "RAY_TRAIN_METRICS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # ours asks the trials for a checkpoint first
     "RAY_DEDUP_LOGS": "1",
     # torch's threads spin when they wait, and two processes that share cores then wait for each other. Spinning for
     # a shorter while made two at once 1.9 times as fast and costs one alone nothing (benchmarks/thread_waiting.py).
@@ -94,7 +95,8 @@ def ray_session(
     import ray
 
     if ray.is_initialized():
-        yield
+        with terminate_as_interrupt():  # once more: see below
+            yield
         return
     _start_ray(num_cpus, with_dashboard, preload)
     try:

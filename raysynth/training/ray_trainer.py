@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext, suppress
+from functools import partial
 from typing import Any
 
 from raysynth.cluster.resources import available_resources
 from raysynth.errors import NotUploaded, TrainingStopped, UserError
 from raysynth.training.run_folder import PROGRESS, RunFolder
+from raysynth.training.stop_request import StopRequest
 
 Row = dict[str, float]
+Say = Callable[[str], None]
+
+POLL_S = 0.05
 
 
 def ray_trainer(
@@ -21,14 +28,15 @@ def ray_trainer(
     num_threads: int,
     min_workers: int | None = None,
     gpus_per_worker: float | None = None,
+    stop_request: StopRequest | None = None,
     search: Mapping[str, Any] | None = None,
     callbacks: Sequence[Any] = (),
 ) -> Any:
     """Ray Train's trainer for one run; `workers` = 0 is its local mode, in this process. With `min_workers`, as many as
     there is room for between both, at each of its starts.
 
-    `storage` is for Ray's own notes: all that lasts is in the run's folder. `search`, of a trial, is what
-    `carrying_forward` needs.
+    `storage` is for Ray's own notes: all that lasts is in the run's folder. Workers look for `stop_request`; without
+    any, in local mode, they have no Ray to ask. `search`, of a trial, is what `carrying_forward` needs.
     """
     import ray.train
     from ray.train.torch import TorchTrainer
@@ -43,6 +51,7 @@ def ray_trainer(
         train_loop_config={
             "run": str(run.location.resolve()),
             "num_threads": num_threads,
+            "stop_request": stop_request.id if stop_request else None,
             "search": dict(search) if search else None,
         },
         scaling_config=ray.train.ScalingConfig(
@@ -65,36 +74,61 @@ def train_on_ray_worker(job: dict[str, Any]) -> None:
     import ray.train
     from ray.train.torch import get_device
 
-    from raysynth.training.preemption import nodes_of_training, noticing_preemption
+    from raysynth.training.preemption import this_node
     from raysynth.training.worker import train_run
     from raysynth.tuning.trial import carrying_forward
 
     worker = ray.train.get_context()
+    is_first = worker.get_world_rank() == 0
+    request = StopRequest(job["stop_request"]) if job["stop_request"] else None
 
     def report(row: Row) -> None:
         ray.train.report(dict(row))
 
+    tells = request if is_first else None
     try:
-        train_run(
-            job["run"],
-            num_threads=job["num_threads"],
-            rank=worker.get_world_rank(),
-            world_size=worker.get_world_size(),
-            device=get_device(),
-            should_keep=noticing_preemption(nodes_of_training),
-            report=carrying_forward(job["search"], report) if job["search"] else report,
-        )
+        with tells.training(job["run"]) if tells else nullcontext():
+            train_run(
+                job["run"],
+                num_threads=job["num_threads"],
+                rank=worker.get_world_rank(),
+                world_size=worker.get_world_size(),
+                device=get_device(),
+                reasons_to_keep=(lambda: request.reasons() | this_node()) if request else None,
+                kept=partial(tells.answer, job["run"]) if tells else None,
+                report=carrying_forward(job["search"], report) if job["search"] else report,
+            )
     except NotUploaded:
         raise  # Ray starts it again: the bucket may be back by then
     except TrainingStopped:
         # A training that cannot go on is no fault of a worker: Ray would start it again, to end in the same way. All
         # workers return, and whoever started them reads the run's status. Where that could not even be written, the
         # storage is at fault, and another attempt may find it mended.
-        if worker.get_world_rank() == 0:
+        if is_first:
             run = RunFolder(job["run"])
             run.refresh(*PROGRESS)
             if run.status()["state"] != "failed":
                 raise
+
+
+def fit_until_told_to_stop(trainer: Any, request: StopRequest, say: Say) -> None:
+    """Run a trainer of `ray_trainer` over workers. Ctrl-C ends it after a checkpoint: KeyboardInterrupt."""
+    import ray
+
+    controllers: list[Any] = []
+
+    def abort_in_time() -> None:
+        while not request.is_due(say):
+            time.sleep(POLL_S)
+        for controller in controllers:
+            with suppress(ray.exceptions.RayActorError):  # by which it says that it has ended
+                ray.get(controller.abort.remote())
+        raise KeyboardInterrupt
+
+    # Ray's own handler would end the training at once, and then this process without a word.
+    trainer._register_sigint_handler = controllers.append
+    with request.sent_on_interrupt(say, abort_in_time):
+        trainer.fit()
 
 
 def stop_if_failed(run: RunFolder) -> None:

@@ -33,8 +33,12 @@ class RunRecorder:
     tell the same story. A run in a bucket is brought there after each epoch; see `RunFolder.keep`.
     """
 
-    def __init__(self, run: RunFolder, family: Family, *, num_epochs: int) -> None:
+    def __init__(
+        self, run: RunFolder, family: Family, *, num_epochs: int, kept: Callable[[], None] | None = None
+    ) -> None:
+        """`kept` is called after each checkpoint in the middle of an epoch."""
         self.run = run
+        self.kept = kept
         self.config = family.config
         self.num_epochs = num_epochs
         self.leakage = run.leakage()
@@ -60,6 +64,8 @@ class RunRecorder:
         if steps:
             self._patiently(lambda: self._save(model, history, steps))
             self.run.keep(try_again_later=True)
+            if self.kept:
+                self.kept()
         else:
             self._patiently(lambda: self._keep(model, history))
 

@@ -22,8 +22,15 @@ from raysynth.training.disk_need import refuse_full
 from raysynth.training.find_run import sweep_of
 from raysynth.training.follow import following
 from raysynth.training.plan import Say, check_fits, check_restart, create_run, describe, plan_run
-from raysynth.training.ray_trainer import check_min_workers, check_workers, ray_trainer, stop_if_failed
+from raysynth.training.ray_trainer import (
+    check_min_workers,
+    check_workers,
+    fit_until_told_to_stop,
+    ray_trainer,
+    stop_if_failed,
+)
 from raysynth.training.run_folder import RunFolder, check_out_folder, name_folder
+from raysynth.training.stop_request import StopRequest
 
 DEFAULT_EPOCHS = 30
 
@@ -129,7 +136,7 @@ def execute(run: RunFolder, workers: int, say: Say, *, min_workers: int | None =
     """
     with following(run, say):
         try:
-            _fit(run, workers, min_workers)
+            _fit(run, workers, min_workers, say)
             stop_if_failed(run)
         except KeyboardInterrupt:
             run.refresh()
@@ -144,7 +151,7 @@ def execute(run: RunFolder, workers: int, say: Say, *, min_workers: int | None =
     say(f"run: {run.location}")
 
 
-def _fit(run: RunFolder, workers: int, min_workers: int | None) -> None:
+def _fit(run: RunFolder, workers: int, min_workers: int | None, say: Say) -> None:
     from raysynth.cluster.session import WORKERS_START_TIMEOUT_S, prepare_environment, ray_session
     from raysynth.cluster.visibility import refuse_invisible
 
@@ -157,4 +164,6 @@ def _fit(run: RunFolder, workers: int, min_workers: int | None) -> None:
         os.environ[WORKERS_START_TIMEOUT_S] = "30"
     with ray_session(with_dashboard=True), tempfile.TemporaryDirectory(prefix="raysynth-train-") as storage:
         refuse_invisible({"--data": run.settings()["data"]["path"]}, {"--out": run.location})
-        ray_trainer(run, workers, storage, num_threads=threads, min_workers=min_workers).fit()
+        request = StopRequest()
+        trainer = ray_trainer(run, workers, storage, num_threads=threads, min_workers=min_workers, stop_request=request)
+        fit_until_told_to_stop(trainer, request, say)

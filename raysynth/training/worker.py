@@ -21,6 +21,7 @@ from raysynth.models.context import Context, hash_seed
 from raysynth.models.family import Family
 from raysynth.models.registry import get_family
 from raysynth.training.loop import Row, run_epochs
+from raysynth.training.preemption import Reasons, noticing_reasons
 from raysynth.training.recorder import RunRecorder
 from raysynth.training.run_folder import RunFolder
 
@@ -43,15 +44,16 @@ def train_run(
     world_size: int = 1,
     device: torch.device | None = None,
     report: Callable[[Row], None] | None = None,
-    should_keep: Callable[[], bool] | None = None,
+    reasons_to_keep: Reasons | None = None,
+    kept: Callable[[], None] | None = None,
 ) -> None:
     """Train the run in `run_path` to its last epoch, from its newest checkpoint if it has one.
 
-    All that it needs stands in the run's `config.yaml`. Every worker calls `report` once an epoch, and asks
-    `should_keep` after every step (see `run_epochs`). Raises TrainingStopped at a non-finite value; the run's
-    `status.json` then says so too. Raises NotUploaded when the run is in a bucket that was out of reach at its end. In
-    a main thread, Ctrl-C and SIGTERM end a single worker after the step under way, with a checkpoint:
-    KeyboardInterrupt.
+    All that it needs stands in the run's `config.yaml`. Every worker calls `report` once an epoch, and asks for
+    `reasons_to_keep` a checkpoint in its middle (see `noticing_reasons`); when it is there, the first calls `kept`.
+    Raises TrainingStopped at a non-finite value; the run's `status.json` then says so too. Raises NotUploaded when the
+    run is in a bucket that was out of reach at its end. In a main thread, Ctrl-C and SIGTERM end a single worker after
+    the step under way, with a checkpoint: KeyboardInterrupt.
     """
     torch.set_num_threads(num_threads)
     run = RunFolder.open(run_path)
@@ -67,7 +69,7 @@ def train_run(
         memory_bytes = min(memory_bytes, torch.cuda.get_device_properties(device).total_memory)
     share = family.config.memory_share
     images, labels = split_pixels(dataset, "train", memory_share=share, memory_bytes=memory_bytes)
-    recorder = RunRecorder(run, family, num_epochs=settings["epochs"])
+    recorder = RunRecorder(run, family, num_epochs=settings["epochs"], kept=kept)
     try:
         with noticing() as told_to_stop:
             run_epochs(
@@ -79,7 +81,7 @@ def train_run(
                 recorder=recorder,
                 score=frechet_score(family, dataset, settings) if rank == 0 else None,
                 report=report,
-                should_keep=should_keep,
+                should_keep=noticing_reasons(reasons_to_keep, context) if reasons_to_keep else None,
                 should_stop=told_to_stop if world_size == 1 else None,  # several would have to agree at every step
             )
     except NotUploaded:

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from raysynth.data.locations import locate
 from raysynth.training.follow import format_duration
 from raysynth.training.health import at_the_end, describe
 from raysynth.training.run_folder import PROGRESS
@@ -53,6 +54,10 @@ class SweepProgress(Callback):
         """Nothing: Ray Tune pickles its callbacks for a restore, which we do from our own files instead."""
         return {}
 
+    def is_running(self, run: str) -> bool:
+        """Whether the trial of the run in that place is in a worker, as far as is known."""
+        return self.status.get(locate(run).name) == "running"
+
     @property
     def interrupted(self) -> bool:
         return any(status in ("waiting", "running") for status in self.status.values())
@@ -91,7 +96,7 @@ class SweepProgress(Callback):
         run = self.sweep.run(self.trials[name])
         run.refresh(*PROGRESS)
         epoch = run.status()["epoch"]
-        self._interject(f"trial {name}: {_problem(trial)}; tried again from epoch {epoch}")
+        self.interject(f"trial {name}: {_problem(trial)}; tried again from epoch {epoch}")
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         run = self.sweep.run(self.trials[trial.config["job"]["trial"]])
@@ -108,11 +113,11 @@ class SweepProgress(Callback):
         if status in ("running", "waiting") or trial.config["job"]["replay"]:
             return
         if status == "failed":
-            self._interject(f"trial {name}: failed: {self.sweep.run(self.trials[name]).status()['message']}")
+            self.interject(f"trial {name}: failed: {self.sweep.run(self.trials[name]).status()['message']}")
         elif self.live is None:
             self.say(f"trial {name}: {status}")
 
-    def _interject(self, line: str) -> None:
+    def interject(self, line: str) -> None:
         """Say something that the live table, redrawn below it, does not hide."""
         if self.live is None:
             self.say(line)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from raysynth.errors import NotUploaded, TrainingStopped, UserError
@@ -75,17 +76,22 @@ def carrying_forward(job: Mapping[str, Any], report: Callable[[Row], None]) -> C
 def _train_here(job: dict[str, Any], report: Callable[[Row], None]) -> None:
     import torch
 
-    from raysynth.training.preemption import noticing_preemption, this_node
+    from raysynth.training.preemption import this_node
+    from raysynth.training.stop_request import StopRequest
     from raysynth.training.worker import train_run
 
     device = torch.device("cuda" if job["gpus_per_worker"] > 0 else "cpu")
-    train_run(
-        job["run"],
-        num_threads=job["num_threads"],
-        device=device,
-        should_keep=noticing_preemption(this_node) if job["on_cluster"] else None,
-        report=report,
-    )
+    request = StopRequest(job["stop_request"])
+
+    with request.training(job["run"]):
+        train_run(
+            job["run"],
+            num_threads=job["num_threads"],
+            device=device,
+            reasons_to_keep=lambda: request.reasons() | this_node(),
+            kept=partial(request.answer, job["run"]),
+            report=report,
+        )
 
 
 def _train_nested(job: dict[str, Any]) -> None:
@@ -96,6 +102,7 @@ def _train_nested(job: dict[str, Any]) -> None:
 
     from raysynth.training.ray_trainer import ray_trainer, stop_if_failed
     from raysynth.training.run_folder import RunFolder
+    from raysynth.training.stop_request import StopRequest
 
     with tempfile.TemporaryDirectory(prefix="raysynth-trial-") as storage:
         ray_trainer(
@@ -104,6 +111,7 @@ def _train_nested(job: dict[str, Any]) -> None:
             storage,
             num_threads=job["num_threads"],
             gpus_per_worker=job["gpus_per_worker"],
+            stop_request=StopRequest(job["stop_request"]),
             search={key: job[key] for key in ("metric", "mode", "epochs", "critic_gap")},
             callbacks=[TuneReportCallback()],
         ).fit()

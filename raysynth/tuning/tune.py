@@ -16,6 +16,7 @@ from raysynth.data.provenance import training_provenance
 from raysynth.errors import Interrupted, TrainingStopped, UserError
 from raysynth.lock import locked
 from raysynth.training.run_folder import check_out_folder, name_folder
+from raysynth.training.stop_request import StopRequest
 from raysynth.tuning.plan import SweepPlan, gpu_per_worker, num_concurrent, plan_sweep
 from raysynth.tuning.space import SearchSpace
 from raysynth.tuning.sweep_folder import SweepFolder, format_trials, name_trials
@@ -154,10 +155,12 @@ def _run_ray(sweep: SweepFolder, space: SearchSpace, concurrent: int, workers_pe
     from ray.tune.schedulers import FIFOScheduler
 
     from raysynth.models.registry import get_family
+    from raysynth.tuning.ending import EndWhenKept
     from raysynth.tuning.progress import SweepProgress
     from raysynth.tuning.scheduler import HopeEndingASHA
 
     there = available_resources()
+    request = StopRequest()
     nested = workers_per_trial > 1
     cpu = 0.01 if nested else space.resources.cpu or there.cores_each(concurrent)
     gpu = gpu_per_worker(space)
@@ -173,7 +176,7 @@ def _run_ray(sweep: SweepFolder, space: SearchSpace, concurrent: int, workers_pe
             "critic_gap": get_family(space.family).critic_gap,
             "num_workers": workers_per_trial,
             "gpus_per_worker": gpu,
-            "on_cluster": joined_cluster(),  # whose nodes may go away
+            "stop_request": request.id,
             "num_threads": num_threads(there.cores_each(concurrent * workers_per_trial)),
         }
         for trial in sorted(name_trials(space), key=lambda t: t.name not in ended)  # ASHA hears the past first
@@ -188,10 +191,11 @@ def _run_ray(sweep: SweepFolder, space: SearchSpace, concurrent: int, workers_pe
         )
     storage = tempfile.mkdtemp(prefix="raysynth-tune-")  # Ray's own state, which nothing of ours reads
     progress = SweepProgress(sweep, space, say)
+    ending = EndWhenKept(request, progress)
     try:
         with ray_session(), nullcontext() if joined_cluster() else in_waiting_workers(), progress:
             refuse_invisible({"--data": sweep.settings()["data"]["path"]}, {"--out": sweep.location})
-            ray_tune.Tuner(
+            tuner = ray_tune.Tuner(
                 ray_tune.with_resources(run_trial, {"cpu": cpu, "gpu": 0 if nested else gpu}),
                 param_space={"job": ray_tune.grid_search(jobs)},
                 tune_config=ray_tune.TuneConfig(
@@ -205,10 +209,12 @@ def _run_ray(sweep: SweepFolder, space: SearchSpace, concurrent: int, workers_pe
                     name=sweep.location.name,
                     storage_path=storage,
                     verbose=0,
-                    callbacks=[progress],
+                    callbacks=[progress, ending],
                     failure_config=ray_tune.FailureConfig(max_failures=MAX_FAILURES),
                 ),
-            ).fit()
+            )
+            with ending.listening():
+                tuner.fit()
     except KeyboardInterrupt:
         raise Interrupted(_how_to_resume(sweep)) from None
     finally:

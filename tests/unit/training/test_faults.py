@@ -21,7 +21,7 @@ from raysynth.data.dataset import Dataset
 from raysynth.errors import TrainingStopped, UserError
 from raysynth.lock import locked
 from raysynth.models.wcgan_gp import WCGANGP
-from raysynth.training import recorder
+from raysynth.training import preemption, recorder
 from raysynth.training.checkpoints import checkpoint_paths, load_newest_checkpoint
 from raysynth.training.run_folder import RunFolder
 from raysynth.training.train import train
@@ -92,11 +92,18 @@ def test_told_to_end_it_leaves_a_checkpoint_of_the_middle_of_the_epoch(stripes, 
     assert signal.getsignal(number) is handler
 
 
-def test_a_machine_that_will_go_makes_it_keep_a_checkpoint_and_go_on(stripes, whole, tmp_path):
+def test_a_machine_that_will_go_makes_it_keep_a_checkpoint_and_go_on(stripes, whole, tmp_path, monkeypatch):
     """Its end is as if nothing had been said, and so is that of a copy that was killed right after the checkpoint."""
     run, copy = create(tmp_path / "run", stripes, num_checkpoints=9), create(tmp_path / "copy", stripes)
-    steps = iter(range(1, 100))
-    train_run(str(run.path), num_threads=1, should_keep=lambda: next(steps) == 9)
+    monkeypatch.setattr(preemption, "STEPS_PER_NOTICE", 9)
+    answered: list[str] = []
+    train_run(
+        str(run.path),
+        num_threads=1,
+        reasons_to_keep=lambda: {"this node"},
+        kept=lambda: answered.extend(path.name for path in run.checkpoints.glob("epoch_*_step_*.pt")),
+    )
+    assert answered == ["epoch_00001_step_00002.pt"]  # once, and when it was there
     (path,) = run.checkpoints.glob("epoch_*_step_*.pt")
     assert path.name == "epoch_00001_step_00002.pt"
     assert_equal(run, whole)

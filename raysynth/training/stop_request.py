@@ -1,0 +1,115 @@
+"""Ctrl-C, or SIGTERM, at a command whose trainings are in Ray's workers: each keeps a checkpoint first.
+
+Ray ends workers in the middle of a step. So the command asks them before, wherever they are, by a note in the key-value
+store of the Ray that they share; they look for it every few steps (`raysynth.training.preemption`).
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+
+NAMESPACE = "raysynth"
+PATIENCE_S = 20.0  # for checkpoints, once the command is told to stop
+
+
+class StopRequest:
+    """What one command and its workers have to say to each other, under an `id` that the workers are given.
+
+    The key `ID` is there when the command has been told to stop; `ID/RUN` as long as that run trains and has not kept a
+    checkpoint since.
+    """
+
+    def __init__(self, id: str | None = None) -> None:
+        self.id = id or f"stop-{uuid.uuid4().hex}"
+        self._deadline: float | None = None
+
+    # Of the command.
+
+    @contextmanager
+    def sent_on_interrupt(self, say: Callable[[str], None], then: Callable[[], None]) -> Iterator[None]:
+        """While the block runs, Ctrl-C sends this request and calls `then`; a second one is a KeyboardInterrupt.
+
+        In another thread than the main one nothing is done: signals are none of its business.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            say("stopping when checkpoints have been written; Ctrl-C again does not wait for them")
+            self._send()
+            then()
+
+        before = signal.signal(signal.SIGINT, stop)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def _send(self) -> None:
+        from ray.experimental.internal_kv import _internal_kv_put
+
+        self._deadline = time.monotonic() + PATIENCE_S
+        with suppress(_rpc_error()):
+            _internal_kv_put(self.id, b"", namespace=NAMESPACE)
+
+    @property
+    def is_sent(self) -> bool:
+        return self._deadline is not None
+
+    def is_due(self, say: Callable[[str], None], *, is_running: Callable[[str], bool] = lambda run: True) -> bool:
+        """Once it is sent: whether to wait no longer, for all that still run have kept a checkpoint, or have had the
+        time, or their Ray is gone."""
+        from ray.experimental.internal_kv import _internal_kv_list
+
+        assert self._deadline is not None
+        prefix = f"{self.id}/"
+        try:
+            owing = [key.decode().removeprefix(prefix) for key in _internal_kv_list(prefix, namespace=NAMESPACE)]
+        except _rpc_error():
+            return True
+        if not any(map(is_running, owing)):
+            return True
+        if time.monotonic() > self._deadline:
+            say(f"no checkpoint within {PATIENCE_S:.0f} s: what was done of an epoch will be trained again")
+            return True
+        return False
+
+    # Of the worker that writes a run's checkpoints.
+
+    @contextmanager
+    def training(self, run: str) -> Iterator[None]:
+        """While the block runs, the run trains, and the command waits for its checkpoint."""
+        from ray.experimental.internal_kv import _internal_kv_put
+
+        _internal_kv_put(f"{self.id}/{run}", b"", namespace=NAMESPACE)
+        try:
+            yield
+        finally:
+            with suppress(_rpc_error()):
+                self.answer(run)
+
+    def reasons(self) -> set[str]:
+        """This request's id once the command has been told to stop; see `noticing_reasons`."""
+        from ray.experimental.internal_kv import _internal_kv_exists
+
+        return {self.id} if _internal_kv_exists(self.id, namespace=NAMESPACE) else set()
+
+    def answer(self, run: str) -> None:
+        """Tell the command that the run has kept a checkpoint, or has ended."""
+        from ray.experimental.internal_kv import _internal_kv_del
+
+        _internal_kv_del(f"{self.id}/{run}", namespace=NAMESPACE)
+
+
+def _rpc_error() -> type[Exception]:
+    from ray.exceptions import RpcError
+
+    return RpcError

@@ -1,0 +1,52 @@
+"""What a command and its workers say to each other through Ray when the command is told to stop."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from raysynth.training import stop_request
+from raysynth.training.stop_request import StopRequest
+
+pytestmark = pytest.mark.usefixtures("ray_cluster")
+
+
+def test_a_command_waits_for_what_runs_and_has_not_answered():
+    request = StopRequest()
+    worker = StopRequest(request.id)
+    said: list[str] = []
+    handler = signal.getsignal(signal.SIGINT)
+    with worker.training("a"), worker.training("b"):
+        assert worker.reasons() == set()
+        with request.sent_on_interrupt(said.append, lambda: None):
+            os.kill(os.getpid(), signal.SIGINT)
+            assert request.is_sent
+        assert signal.getsignal(signal.SIGINT) is handler
+        assert worker.reasons() == {request.id}
+        assert StopRequest().reasons() == set()  # of another command
+        assert not request.is_due(said.append)
+        worker.answer("a")
+        assert not request.is_due(said.append)
+        assert request.is_due(said.append, is_running=lambda run: run == "a")
+    assert request.is_due(said.append)  # what has ended has nothing to answer
+    assert said == ["stopping when checkpoints have been written; Ctrl-C again does not wait for them"]
+
+
+def test_it_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(stop_request, "PATIENCE_S", 0.0)
+    request = StopRequest()
+    said: list[str] = []
+    with request.training("a"), request.sent_on_interrupt(said.append, lambda: None):
+        os.kill(os.getpid(), signal.SIGINT)
+        assert request.is_due(said.append)
+    assert "no checkpoint within 0 s" in said[-1]
+
+
+def test_a_second_ctrl_c_waits_for_nothing():
+    request = StopRequest()
+    with request.training("a"), request.sent_on_interrupt(print, lambda: None):
+        os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
