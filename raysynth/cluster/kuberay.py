@@ -23,6 +23,9 @@ MOST_WORKERS = 4  # unless told otherwise
 LONGEST_NAME = 47  # KubeRay makes longer ones of it
 HEAD = {"cpu": "2", "memory": "8Gi"}
 GPU = "nvidia.com/gpu"
+# Of a worker's pod that is taken away: what its trainings are given for a checkpoint, and until it is killed.
+LEAVE_S, TERMINATION_S = 20, 60
+LEAVE = f"raysynth cluster leave --grace-s {LEAVE_S} && sleep {LEAVE_S}"
 IDLE_TIMEOUT_S = 600  # of a worker without work, and of all nodes once the job has ended
 
 Volumes = dict[str, tuple[str, dict[str, Any]]]  # by name: where it is mounted, and what it is
@@ -153,7 +156,7 @@ def kuberay(
                 "minReplicas": min_workers,
                 "maxReplicas": most,
                 "rayStartParams": {},
-                "template": _pod("ray-worker", image, pod.resources(), volumes, service_account),
+                "template": _leaving(_pod("ray-worker", image, pod.resources(), volumes, service_account)),
             }
         ],
     }
@@ -207,3 +210,11 @@ def _pod(
     if service_account is not None:
         spec["serviceAccountName"] = service_account
     return {"spec": spec}
+
+
+def _leaving(pod: dict[str, Any]) -> dict[str, Any]:
+    """The same pod, that tells Ray before it is ended: so its trainings keep a checkpoint."""
+    spec = pod["spec"]
+    spec["terminationGracePeriodSeconds"] = TERMINATION_S
+    spec["containers"][0]["lifecycle"] = {"preStop": {"exec": {"command": ["/bin/sh", "-c", LEAVE]}}}
+    return pod

@@ -40,6 +40,7 @@ VOLUME = fields({"name": NAME}, persistentVolumeClaim=fields({"claimName": NAME}
 CONTAINER = fields(
     {"name": NAME, "image": TEXT},
     resources=fields({"requests": TEXTS, "limits": TEXTS}),
+    lifecycle=fields({"preStop": fields({"exec": fields({"command": items(TEXT)})})}),
     volumeMounts=items(fields({"name": NAME, "mountPath": {"type": "string", "pattern": "^/"}})),
 )
 POD = fields(
@@ -48,6 +49,7 @@ POD = fields(
             {"containers": items(CONTAINER)},
             volumes=items(VOLUME),
             serviceAccountName=NAME,
+            terminationGracePeriodSeconds=COUNT,
             tolerations=items(fields({}, key=TEXT, operator={"enum": ["Exists", "Equal"]}, effect=TEXT)),
         )
     }
@@ -132,6 +134,21 @@ def test_workers_are_as_many_as_hold_all_trials(tmp_path):
     assert "nvidia.com/gpu" not in resources_of(spec)
     assert "tolerations" not in worker_of(spec)["template"]["spec"]
     assert worker_of(spec)["maxReplicas"] == 4
+
+
+def test_a_worker_tells_ray_before_it_is_ended(monkeypatch):
+    pod = worker_of(manifest("wcgan_gp", **BUCKET))["template"]["spec"]
+    shell, option, line = pod["containers"][0]["lifecycle"]["preStop"]["exec"]["command"]
+    leave, wait = (shlex.split(command) for command in line.split("&&"))
+    told = []
+    monkeypatch.setattr("raysynth.cluster.leave.leave", lambda grace_s: told.append(grace_s) or "node")
+    assert (shell, option) == ("/bin/sh", "-c")
+    assert leave[0] == "raysynth"
+    assert run(leave[1:]) == 0
+    assert wait == ["sleep", str(told[0])]
+    assert told[0] < pod["terminationGracePeriodSeconds"]
+    head = manifest("wcgan_gp", **BUCKET)["rayClusterSpec"]["headGroupSpec"]["template"]["spec"]
+    assert "lifecycle" not in head["containers"][0]
 
 
 def test_a_space_of_ones_own_goes_with_the_job(tmp_path):
