@@ -37,7 +37,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="raysynth-overhead-") as name:
         folder = Path(name)
         data = phantom(folder / "data", num_images=1200, size=32)
-        ensure_scoring_network(data, threads=num_cores())
+        ensure_scoring_network(data)
         (folder / "space.yaml").write_text(SPACE)
         started, cpu = time.perf_counter(), time.process_time()
         at: list[float] = []

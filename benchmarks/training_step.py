@@ -336,7 +336,7 @@ def main() -> None:
         images, labels = dataset.pixels("train")
         np.savez(folder / "train.npz", images=images, labels=labels)
         if "ray0" in names or "ray1" in names:
-            ensure_scoring_network(dataset, threads=num_cores())
+            ensure_scoring_network(dataset)
         print(
             f"{arguments.family}, {arguments.size} px, {settings(arguments)}, {num_cores()} cores: images/s", flush=True
         )

@@ -8,7 +8,6 @@ from typing import Any
 
 import pandas as pd
 
-from raysynth.cluster.session import num_threads
 from raysynth.data.dataset import Dataset
 from raysynth.data.default import cache_folder
 from raysynth.data.locations import Location
@@ -109,9 +108,7 @@ def compare_features(
     from raysynth.evaluation.scoring_network import ensure_scoring_network
     from raysynth.models.backbone import DEFAULT_BACKBONE
 
-    file = ensure_scoring_network(
-        real, fallback_folder=cache_folder() / "scoring", run_folder=place, threads=num_threads(), say=say
-    )
+    file = ensure_scoring_network(real, fallback_folder=cache_folder() / "scoring", run_folder=place, say=say)
     parts = [(real, "train"), (real, "validation"), *((item.dataset, "train") for item in synthetic)]
     train, validation, *others = extract_features(parts, real.classes, file, with_ray=with_ray)
     sets = {item.name: found for item, found in zip(synthetic, others, strict=True)}

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from raysynth.cluster.session import num_threads
 from raysynth.data.batches import in_order
 from raysynth.data.dataset import Dataset
 from raysynth.data.locations import Location
@@ -50,7 +51,6 @@ def ensure_scoring_network(
     *,
     fallback_folder: Path | None = None,
     run_folder: Location | None = None,
-    threads: int | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> Location:
     """The file of this data set's scoring network, `DIR/scoring/<fingerprint>-<recipe>.pt`; trained if need be. The
@@ -60,6 +60,9 @@ def ensure_scoring_network(
     `run_folder` is in one, the file is a copy in `run_folder`, which all workers of a run see. Raises UserError when
     the data set has no train images.
     """
+    # One core is left to Ray, which starts beside a search. And the same for every verb: with another number of threads
+    # sums are rounded otherwise, and it would be another network.
+    threads = max(1, num_threads() - 1)
     network = ensure_classifier(
         dataset, RECIPE, purpose="scoring network", fallback_folder=fallback_folder, threads=threads, say=say
     )

@@ -13,7 +13,7 @@ from raysynth.data.default import default_dataset
 from raysynth.data.locations import Location, naming
 from raysynth.errors import Interrupted, UserError
 from raysynth.evaluation.classifier_choice import choose_classifier
-from raysynth.lock import locked
+from raysynth.locking.lock import locked
 from raysynth.study.stages import run_stages, stage_names
 from raysynth.study.study_folder import StudyFolder, StudySettings
 from raysynth.training.disk_need import refuse_full
@@ -88,7 +88,7 @@ def study(
     if dry_run:
         return folder.location
     folder.path.mkdir(parents=True, exist_ok=True)
-    with locked(folder.path, "--resume" if resume is not None else "--out"):
+    with locked(folder.location, "--resume" if resume is not None else "--out"):
         if not folder.exists():
             folder.create(settings, searches)
         _check_data(settings)

@@ -4,40 +4,41 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any
 from zipfile import is_zipfile
 
+import yaml
+
+from raysynth.data.locations import BucketPath, Location, locate, naming
 from raysynth.data.provenance import makers
 from raysynth.errors import UserError
-from raysynth.lock import locked
-from raysynth.training.checkpoints import checkpoint_paths
+from raysynth.locking.lock import locked
 from raysynth.training.disk_need import format_bytes
 from raysynth.training.find_run import sweep_of
-from raysynth.training.run_folder import ENDED, RunFolder
-from raysynth.tuning.sweep_folder import SweepFolder
+from raysynth.training.run_folder import ENDED
 
 DEFAULT_DAYS = 30.0  # a run is let alone so long after it has ended
-SECONDS_PER_DAY = 86_400
+NS_PER_DAY = 86_400 * 10**9
+
+Versions = Mapping[str, tuple[int, int]]  # of all files below a folder: path in it -> (bytes, nanosecond of writing)
 
 
 @dataclass(frozen=True)
 class Removable:
-    """Checkpoints of one run that can go, and why."""
+    """Checkpoints of one run that can go, their size and why."""
 
-    run: Path
-    files: list[Path]
+    run: Location
+    files: list[Location]
+    num_bytes: int
     reason: str
-
-    @property
-    def num_bytes(self) -> int:
-        return sum(file.stat().st_size for file in self.files if file.exists())
 
 
 def clean(
-    folder: Path | str = ".",
+    folder: Location | str = ".",
     *,
     days: float = DEFAULT_DAYS,
     yes: bool = False,
@@ -48,11 +49,12 @@ def clean(
     Of a run that ended more than `days` ago the newest checkpoint stays, for drawing images. Of a sweep's trials all
     go but those of the best run and of runs that a synthetic set or another run below `folder` was made from. Runs that
     are not at their end, or in use, and sweeps without a best run are let alone. Metrics, samples and configs stay.
-    Raises UserError when `folder` is none.
+    `folder` may be in a bucket. Raises UserError when it is none.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise UserError(f"FOLDER {folder}: no such folder; name one with runs or sweeps in it")
+    with naming("FOLDER"):
+        folder = locate(folder)
+        if not folder.is_dir():
+            raise UserError(f"FOLDER {folder}: no such folder; name one with runs or sweeps in it")
     if days < 0:
         raise UserError(f"--days {days:g}: want 0 or more")
     found = list(find_removable(folder, days=days))
@@ -70,49 +72,91 @@ def clean(
     return total
 
 
-def find_removable(folder: Path, *, days: float) -> Iterator[Removable]:
+def find_removable(folder: Location, *, days: float) -> Iterator[Removable]:
     """What `clean` would remove, run by run."""
-    needed = _needed_runs(folder)
-    for file in sorted(folder.rglob("config.yaml")):
-        run = RunFolder(file.parent)
-        if not run.checkpoints.is_dir() or run.status()["state"] not in ENDED:
+    versions = folder.versions() if isinstance(folder, BucketPath) else _versions(folder)
+    needed = _needed_runs(folder, versions)
+    for name in versions:
+        if PurePosixPath(name).name != "config.yaml":
             continue
-        if time.time() - (run.path / "status.json").stat().st_mtime < days * SECONDS_PER_DAY:
+        prefix = name.removesuffix("config.yaml")
+        run = _below(folder, prefix)
+        inside = [each.removeprefix(f"{prefix}checkpoints/") for each in versions if each.startswith(f"{prefix}check")]
+        if not inside or _read_json(run / "status.json").get("state") not in ENDED:
             continue
-        paths = checkpoint_paths(run.checkpoints)
-        whole = [place for place, path in enumerate(paths) if is_zipfile(path)]  # as far as that tells, in no time
-        files, reason = paths[: max(whole, default=0)], "all but the newest of its checkpoints"
-        if (sweep := sweep_of(run.path)) is not None:
-            best = SweepFolder(sweep).best()
-            if best is None:
+        _, ended_ns = versions[f"{prefix}status.json"]
+        if time.time_ns() - ended_ns < days * NS_PER_DAY:
+            continue
+        names = sorted(each for each in inside if each.startswith("epoch_") and each.endswith(".pt"))
+        whole = [place for place, each in enumerate(names) if _is_whole(run / "checkpoints" / each)]
+        gone, reason = names[: max(whole, default=0)], "all but the newest of its checkpoints"
+        if (sweep := sweep_of(run)) is not None:
+            best = _read_json(sweep / "best.json")
+            if not best:
                 continue
-            if run.path.resolve() not in needed and Path(best["run"]).name != run.path.name:
-                files, reason = paths, f"not the best of its sweep, which is {best['trial']}"
-        files = [*files, *run.checkpoints.glob(".*.partial-*")]
-        if files and not _in_use(run.path):
-            yield Removable(run.path, files, reason)
+            if _identity(run) not in needed and PurePosixPath(best["run"]).name != run.name:
+                gone, reason = names, f"not the best of its sweep, which is {best['trial']}"
+        gone = [*gone, *(each for each in inside if each.startswith(".") and ".partial-" in each)]
+        if gone and not _in_use(run):
+            num_bytes = sum(versions[f"{prefix}checkpoints/{each}"][0] for each in gone)
+            yield Removable(run, [run / "checkpoints" / each for each in gone], num_bytes, reason)
 
 
-def _needed_runs(folder: Path) -> set[Path]:
+def _versions(folder: Path) -> Versions:
+    versions = {}
+    for path in sorted(folder.rglob("*")):
+        with suppress(FileNotFoundError):  # a training may go on beside
+            if path.is_file():
+                stat = path.stat()
+                versions[path.relative_to(folder).as_posix()] = (stat.st_size, stat.st_mtime_ns)
+    return versions
+
+
+def _below(folder: Location, name: str) -> Location:
+    return folder / name.rstrip("/") if name else folder
+
+
+def _is_whole(checkpoint: Location) -> bool:
+    """As far as that tells in no time; in a bucket every file is."""
+    return is_zipfile(checkpoint) if isinstance(checkpoint, Path) else True
+
+
+def _needed_runs(folder: Location, versions: Versions) -> set[str]:
     """Runs that synthetic sets were drawn from, and that others started from."""
     needed = set()
-    for file in folder.rglob("dataset.json"):
-        try:
-            provenance = json.loads(file.read_text(encoding="utf-8")).get("provenance")
-        except (OSError, ValueError):
-            continue  # not a data set of ours
-        needed |= {Path(maker["run"]).resolve() for maker in makers(provenance) if maker.get("run")}
-    for file in folder.rglob("config.yaml"):
-        try:
-            pretrained = RunFolder(file.parent).settings()["config"].get("pretrained")
-        except UserError:
-            continue  # not a run
-        if pretrained:
-            needed.add(Path(pretrained).resolve())
+    for name in versions:
+        if PurePosixPath(name).name == "dataset.json":
+            provenance = _read_json(folder / name).get("provenance")
+            needed |= {_identity(locate(maker["run"])) for maker in makers(provenance) if maker.get("run")}
+        elif PurePosixPath(name).name == "config.yaml" and (pretrained := _pretrained_of(folder / name)):
+            needed.add(_identity(locate(pretrained)))
     return needed
 
 
-def _in_use(run: Path) -> bool:
+def _read_json(file: Location) -> dict[str, Any]:
+    """Its content; nothing where there is no such file, or it is not one of ours."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _pretrained_of(config: Location) -> str | None:
+    """The run that another one, of which this is the `config.yaml`, started from."""
+    try:
+        pretrained = yaml.safe_load(config.read_text(encoding="utf-8"))["config"].get("pretrained")
+    except (FileNotFoundError, ValueError, yaml.YAMLError, TypeError, KeyError, AttributeError):
+        return None  # not a run
+    return str(pretrained) if pretrained else None
+
+
+def _identity(run: Location) -> str:
+    """The same for each way in which the place can be written."""
+    return f"{run.protocol}://{run.bucket}/{run.key}" if isinstance(run, BucketPath) else str(run.resolve())
+
+
+def _in_use(run: Location) -> bool:
     try:
         with _holding(run):
             return False
@@ -120,10 +164,10 @@ def _in_use(run: Path) -> bool:
         return True
 
 
-def _holding(run: Path) -> ExitStack:
+def _holding(run: Location) -> ExitStack:
     with ExitStack() as locks:
         for folder in (sweep_of(run), run):
-            if isinstance(folder, Path):
+            if folder is not None:
                 locks.enter_context(locked(folder, "clean"))
         return locks.pop_all()
 
@@ -132,10 +176,10 @@ def _remove(removable: Removable, say: Callable[[str], None]) -> int:
     """Remove the files unless somebody has begun to use the run since it was looked at; the bytes that are freed."""
     try:
         with _holding(removable.run):
-            freed = removable.num_bytes
             for file in removable.files:
-                file.unlink(missing_ok=True)
-            return freed
+                with suppress(FileNotFoundError):
+                    file.unlink()
+            return removable.num_bytes
     except UserError as error:
         say(str(error))
         return 0

@@ -110,13 +110,12 @@ def create_run(
 
     `provenance` is the data set's `training_provenance`, for those who write many runs on it.
     """
-    from raysynth.cluster.session import num_threads
     from raysynth.evaluation.scoring_network import ensure_scoring_network
 
     dataset: Dataset = settings["dataset"]
     if scoring_network is None:
         scoring_network = ensure_scoring_network(
-            dataset, fallback_folder=cache_folder() / "scoring", run_folder=run.location, threads=num_threads(), say=say
+            dataset, fallback_folder=cache_folder() / "scoring", run_folder=run.location, say=say
         )
     seen = (provenance or training_provenance(dataset)) + inherited_provenance(settings["config"])
     run.path.mkdir(parents=True, exist_ok=True)

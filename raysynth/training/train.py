@@ -7,7 +7,6 @@ import shlex
 import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 from raysynth.cluster.resources import available_resources
@@ -16,7 +15,7 @@ from raysynth.data.dataset import load_dataset
 from raysynth.data.exclusion import Exclusion, find_excluded, write_rest
 from raysynth.data.locations import Location
 from raysynth.errors import Interrupted, UserError
-from raysynth.lock import locked
+from raysynth.locking.lock import locked
 from raysynth.models.registry import get_family
 from raysynth.training.disk_need import refuse_full
 from raysynth.training.find_run import sweep_of
@@ -113,8 +112,8 @@ def train(
             run.discard()  # nothing in it is a run yet
             raise
     with ExitStack() as locks:
-        locks.enter_context(locked(run.path, "RUN" if resume is None else "--resume"))
-        if isinstance(sweep := sweep_of(run.location), Path):
+        locks.enter_context(locked(run.location, "RUN" if resume is None else "--resume"))
+        if (sweep := sweep_of(run.location)) is not None:
             locks.enter_context(locked(sweep, "--resume"))
         try:
             execute(run, workers, say, min_workers=min_workers)

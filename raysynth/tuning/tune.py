@@ -14,7 +14,7 @@ from raysynth.data.default import cache_folder
 from raysynth.data.locations import Location, locate
 from raysynth.data.provenance import training_provenance
 from raysynth.errors import Interrupted, TrainingStopped, UserError
-from raysynth.lock import locked
+from raysynth.locking.lock import locked
 from raysynth.training.run_folder import check_out_folder, name_folder
 from raysynth.training.stop_request import StopRequest
 from raysynth.tuning.plan import SweepPlan, gpu_per_worker, num_concurrent, plan_sweep
@@ -75,11 +75,11 @@ def tune(
             return name_folder(check_out_folder(out), search.family)
     with ExitStack() as held, ExitStack() as ray_runs:
         if resume is not None:
-            held.enter_context(locked(sweep.path, "--resume"))
+            held.enter_context(locked(sweep.location, "--resume"))
         ray_runs.enter_context(ray_for_trials(workers_per_trial))
         if resume is None:
             sweep = _create(plan, out, say)
-            held.enter_context(locked(sweep.path, "SWEEP"))
+            held.enter_context(locked(sweep.location, "SWEEP"))
         say(f"{len(name_trials(search))} trials of {search.family}, {search.epochs} epochs, {concurrent} at a time")
         _run_ray(sweep, search, concurrent, workers_per_trial, say)
         ray_runs.close()
@@ -99,7 +99,6 @@ def _check_restart(sweep: SweepFolder, space: SearchSpace, say: Say) -> None:
 
 def _create(plan: SweepPlan, out: Location | str, say: Say) -> SweepFolder:
     """Write a sweep with all its runs, none of them begun."""
-    from raysynth.cluster.session import num_threads
     from raysynth.evaluation.scoring_network import ensure_scoring_network
     from raysynth.training.plan import create_run
 
@@ -109,7 +108,6 @@ def _create(plan: SweepPlan, out: Location | str, say: Say) -> SweepFolder:
         dataset,
         fallback_folder=cache_folder() / "scoring",
         run_folder=path,
-        threads=max(1, num_threads() - 1),  # one core is for Ray, which starts beside
         say=say,
     )
     sweep = SweepFolder(path)

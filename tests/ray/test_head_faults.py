@@ -79,7 +79,7 @@ def resumed(head: Head, run: RunFolder) -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def scoring_network(stripes: Dataset) -> None:
-    ensure_scoring_network(stripes, threads=1)
+    ensure_scoring_network(stripes)
 
 
 def test_a_job_whose_supervisor_or_head_is_killed(stripes: Dataset, tmp_path: Path):

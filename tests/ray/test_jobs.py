@@ -64,7 +64,7 @@ def ray_head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
 @pytest.fixture(scope="module", autouse=True)
 def scoring_network(stripes: Dataset) -> None:
     """What every run needs is there already."""
-    ensure_scoring_network(stripes, threads=1)
+    ensure_scoring_network(stripes)
 
 
 def submit(address: str, token: str, entrypoint: str) -> int:

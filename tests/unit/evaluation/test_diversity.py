@@ -86,7 +86,7 @@ def test_the_mean_distance_is_that_of_all_pairs():
 
 def test_it_is_measured_with_the_frechet_score(make_dataset):
     real = make_dataset("real", num_train=40, num_validation=40)
-    scorer = FrechetScorer(real, load_scoring_network(ensure_scoring_network(real, threads=1)))
+    scorer = FrechetScorer(real, load_scoring_network(ensure_scoring_network(real)))
     images, labels = make_dataset("made", num_train=len(scorer.labels), seed=1).pixels()
     good = scorer.measure(images, labels)
     assert good["frechet"] == scorer.score(images, labels)

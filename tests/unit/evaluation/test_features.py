@@ -15,7 +15,7 @@ def test_features_are_those_of_the_networks_for_the_chosen_rows(make_dataset, mo
     monkeypatch.setattr(features, "_ROWS", 5)
     real = make_dataset("real", num_train=24, num_validation=8, num_test=8)
     made = make_dataset("made", classes=("b", "a"), num_train=12, kind="synthetic", seed=1)
-    file = ensure_scoring_network(real, threads=1)
+    file = ensure_scoring_network(real)
     train, validation, generated = extract_features(
         [(real, "train"), (real, "validation"), (made, "train")], real.classes, file, with_ray=False
     )
@@ -36,7 +36,7 @@ def test_the_test_split_is_not_looked_at(make_dataset, monkeypatch):
     taken: list[int] = []
     take = Dataset.take
     monkeypatch.setattr(Dataset, "take", lambda self, columns, rows: (taken.extend(rows), take(self, columns, rows))[1])
-    file = ensure_scoring_network(real, threads=1)
+    file = ensure_scoring_network(real)
     extract_features([(real, "train"), (real, "validation")], real.classes, file, with_ray=False)
     assert sorted(taken) == list(range(32))
 
@@ -44,7 +44,7 @@ def test_the_test_split_is_not_looked_at(make_dataset, monkeypatch):
 def test_of_a_large_set_some_are_drawn(make_dataset, monkeypatch):
     monkeypatch.setattr(features, "MAX_IMAGES", 10)
     real = make_dataset("real", num_train=40)
-    file = ensure_scoring_network(real, threads=1)
+    file = ensure_scoring_network(real)
     train, none = extract_features([(real, "train"), (real, "validation")], real.classes, file, with_ray=False)
     assert len(train.labels) == len(train.features[BACKBONE]) == 10
     assert train.groups.tolist() != real.read(["group"])["group"].to_pylist()[:10]
@@ -82,6 +82,6 @@ def test_volumes_go_the_whole_way(stacked_stripes, tmp_path):
         columns={"id": list("abcd"), "label": labels[:4], "split": ["train"] * 4},
         source={},
     )
-    file = ensure_scoring_network(stacked_stripes, fallback_folder=tmp_path / "scoring", threads=1)
+    file = ensure_scoring_network(stacked_stripes, fallback_folder=tmp_path / "scoring")
     (found,) = extract_features([(made, "train")], made.classes, file, with_ray=False)
     assert found.features[BACKBONE].shape == (4, 3840)

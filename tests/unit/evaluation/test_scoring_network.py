@@ -12,7 +12,7 @@ def dataset(make_dataset):
 
 
 def test_a_generator_that_ignores_the_label_scores_badly(dataset, make_dataset):
-    network = load_scoring_network(ensure_scoring_network(dataset, threads=1))
+    network = load_scoring_network(ensure_scoring_network(dataset))
     scorer = FrechetScorer(dataset, network)
     assert len(scorer.labels) == 256
     assert np.bincount(scorer.labels).tolist() == [64] * 4

@@ -14,7 +14,7 @@ import yaml
 from raysynth.cli.main import run
 from raysynth.data.locations import Location, locate
 from raysynth.errors import Interrupted, TrainingStopped, UserError
-from raysynth.lock import locked
+from raysynth.locking.lock import locked
 from raysynth.study import stages
 from raysynth.study.study import study
 from raysynth.study.study_folder import StudyFolder

@@ -11,8 +11,9 @@ import torch
 
 from raysynth.cli.main import run as run_cli
 from raysynth.data.dataset import Dataset
+from raysynth.data.locations import locate
 from raysynth.errors import UserError
-from raysynth.lock import locked
+from raysynth.locking.lock import locked
 from raysynth.training.checkpoints import checkpoint_paths, save_checkpoint
 from raysynth.training.clean import clean
 from raysynth.training.run_folder import RunFolder
@@ -111,3 +112,25 @@ def test_the_runs_of_joined_sets_stay(sweep, tmp_path):
     clean(tmp_path, days=0, yes=True, say=quiet)
     assert kept(poor) == ["epoch_00002"]
     assert kept(sweep[4]) == []
+
+
+def test_in_a_bucket_the_same_goes(sweep, bucket, tmp_path, capsys):
+    """The same files, those that name runs rewritten as they would have been there."""
+    there = locate(bucket) / "lab"
+    for path in sorted(path for path in tmp_path.rglob("*") if path.is_file()):
+        content = path.read_bytes().replace(f"{tmp_path}/".encode(), f"{there}/".encode())
+        (there / path.relative_to(tmp_path).as_posix()).write_bytes(content)
+    run_cli(["clean", str(tmp_path), "--days", "0", "--json"])
+    here = json.loads(capsys.readouterr().out)
+    assert run_cli(["clean", "--storage", str(there), "--json"]) == 0  # ended a moment ago
+    assert json.loads(capsys.readouterr().out)["num_bytes"] == 0
+    with locked(there / "sweep/runs/4", "X"):
+        assert run_cli(["clean", "lab", "--storage", bucket, "--days", "0", "--json"]) == 0
+        part = json.loads(capsys.readouterr().out)
+        assert part["folder"] == str(there)
+    assert 0 < part["num_bytes"] < here["num_bytes"]
+    assert clean(there, days=0, yes=True, say=quiet) == here["num_bytes"]
+    clean(tmp_path, days=0, yes=True, say=quiet)
+    left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+    assert {name for name, _ in there.files()} == left
+    assert clean(there, days=0, yes=True, say=quiet) == 0

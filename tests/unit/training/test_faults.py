@@ -19,7 +19,7 @@ import torch
 from raysynth.config import build_config
 from raysynth.data.dataset import Dataset
 from raysynth.errors import TrainingStopped, UserError
-from raysynth.lock import locked
+from raysynth.locking.lock import locked
 from raysynth.models.wcgan_gp import WCGANGP
 from raysynth.training import preemption, recorder
 from raysynth.training.checkpoints import checkpoint_paths, load_newest_checkpoint

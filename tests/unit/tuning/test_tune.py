@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from raysynth.errors import UserError
-from raysynth.lock import locked
+from raysynth.locking.lock import locked
 from raysynth.training.run_folder import RunFolder
 from raysynth.tuning.tune import tune
 

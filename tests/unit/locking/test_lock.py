@@ -11,11 +11,11 @@ import sys
 import pytest
 
 from raysynth.errors import UserError
-from raysynth.lock import FILE_NAME, locked
+from raysynth.locking.lock import FILE_NAME, locked
 
 HOLD = """
 import sys, time
-from raysynth.lock import locked
+from raysynth.locking.lock import locked
 with locked(sys.argv[1], "X"):
     print("held", flush=True)
     time.sleep(60)
