@@ -53,7 +53,7 @@ def test_of_a_large_set_some_are_drawn(make_dataset, monkeypatch):
 
 @pytest.fixture
 def extractor(make_dataset):
-    return FeatureExtractor([], str(ensure_scoring_network(make_dataset("real"), threads=1)))
+    return FeatureExtractor([], str(ensure_scoring_network(make_dataset("real"))))
 
 
 def test_any_number_of_channels(extractor):
