@@ -102,6 +102,15 @@ def test_a_space_of_ones_own_travels_with_the_job(verb, cluster, stripes, tmp_pa
     assert "jobs logs -f job-1" in capsys.readouterr().out
 
 
+def test_the_storage_of_the_environment_travels_with_the_job(cluster, bucket, monkeypatch, capsys):
+    monkeypatch.setenv("RAYSYNTH_STORAGE", f"{bucket}/lab")
+    assert run(["train", "wcgan_gp", "--data", "brain", "--epochs", "1", *SMALL, "--detach", *ADDRESS]) == 0
+    _, words, _ = cluster.sent
+    assert words[words.index("--storage") + 1] == f"{bucket}/lab"
+    assert words[words.index("--data") + 1] == "brain"
+    assert f"--data {bucket}/lab/brain" in capsys.readouterr().out  # is not there yet: for the job to look
+
+
 def test_a_dry_run_sends_nothing(cluster, stripes, capsys):
     data = ["--data", str(stripes.path), "--out", "/shared/runs"]
     assert run(["train", "wcgan_gp", *data, *SMALL, "--dry-run", *ADDRESS]) == 0
