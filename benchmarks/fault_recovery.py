@@ -61,7 +61,8 @@ def create_run(path: Path, dataset: Dataset, **more: object) -> RunFolder:
 
 
 class Watcher:
-    """Kills when all runs have trained a few epochs, and times how long each is without a new one."""
+    """Kills when all runs have trained a few epochs, and times the longest that each is without a new one from there to
+    its end: what dies with a node may go on for a moment, so the first new epoch may not be the one to wait for."""
 
     def __init__(self, runs: Callable[[], list[RunFolder]], kill: Callable[[], None]) -> None:
         self.runs = runs
@@ -77,12 +78,18 @@ class Watcher:
         self.epochs = {run.path.name: run.status()["epoch"] for run in self.runs()}
         newest = [checkpoint_paths(run.checkpoints)[-1:] for run in self.runs()]
         self.checkpoints = [path.name for paths in newest for path in paths]
-        deadline = time.monotonic() + TIMEOUT_S
-        while len(self.seconds) < len(self.epochs) and time.monotonic() < deadline:
-            for run in self.runs():
-                if run.path.name not in self.seconds and run.status()["epoch"] > self.epochs[run.path.name]:
-                    self.seconds[run.path.name] = time.monotonic() - killed
-            time.sleep(0.05)
+        last = {name: (epoch, killed) for name, epoch in self.epochs.items()}
+        deadline = killed + TIMEOUT_S
+        running = self.runs()
+        while running and time.monotonic() < deadline:
+            for run in running:
+                name, status, now = run.path.name, run.status(), time.monotonic()
+                epoch, since = last[name]
+                if status["epoch"] > epoch:
+                    self.seconds[name] = max(self.seconds.get(name, 0.0), now - since)
+                    last[name] = status["epoch"], now
+            running = [run for run in running if run.status()["state"] == "running"]
+            time.sleep(0.02)
 
     def _all_under_way(self) -> bool:
         runs = self.runs()

@@ -34,7 +34,8 @@ def why_not() -> str | None:
         return "namespaces with a network need Linux and root"
     if missing := sorted(package for command, package in PACKAGES.items() if shutil.which(command) is None):
         return f"not installed: {', '.join(missing)}"
-    tried = subprocess.run([*NAMESPACES, "true"], capture_output=True, text=True)
+    attempt = "ip link add probe type bridge && ip link add one type veth peer name other && mount -t tmpfs tmpfs /mnt"
+    tried = subprocess.run([*NAMESPACES, "sh", "-c", attempt], capture_output=True, text=True)
     return None if tried.returncode == 0 else f"no namespaces here: {tried.stderr.strip()}"
 
 

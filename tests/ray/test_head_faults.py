@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(
     not os.environ.get("RAYSYNTH_TEST_CLUSTER"),
     reason="starts clusters of its own, which a busy machine may be too slow for; RAYSYNTH_TEST_CLUSTER=1 runs it",
 )
-NUM_EPOCHS, KILL_AFTER = 400, 3
+NUM_EPOCHS, KILL_AFTER = 10_000, 3
 TIMEOUT_S = 240
 
 
