@@ -35,7 +35,7 @@ from raysynth.data.audit.batches import run_here
 from raysynth.data.audit.candidates import Candidates
 from raysynth.data.audit.copies import connected, find_copies
 from raysynth.data.audit.thresholds import Thresholds
-from raysynth.data.dataset import hash_pixels
+from raysynth.data.thumbnails import hash_pixels
 from raysynth.intervals import wilson_interval
 
 HASH_LIMITS = (4, 8, 10)  # bits of 64

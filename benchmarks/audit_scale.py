@@ -28,7 +28,7 @@ from raysynth.cluster.session import num_cores, prepare_environment, ray_session
 from raysynth.data.audit.batches import Run, run_here, run_with_ray
 from raysynth.data.audit.candidates import Candidates
 from raysynth.data.audit.copies import find_copies
-from raysynth.data.dataset import THUMBNAIL_SIZE, hash_pixels
+from raysynth.data.thumbnails import THUMBNAIL_SIZE, hash_pixels
 
 COPY_KINDS = ("mirrored", "noised", "gamma")
 STAGES = ("embed", "index", "search", "verify", "within groups", "rest")

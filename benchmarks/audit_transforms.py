@@ -13,11 +13,12 @@ from PIL import Image, ImageDraw, ImageFilter, ImageOps
 from scipy.fft import dctn
 
 from raysynth.data.audit.appearance import NUM_ORIENTATIONS, orient
-from raysynth.data.dataset import tensor_column, thumbnail
+from raysynth.data.dataset import tensor_column
 from raysynth.data.decode import RejectedImage, read_picture
 from raysynth.data.phantom import phantom
 from raysynth.data.readers import Reader
 from raysynth.data.sources import find_images
+from raysynth.data.thumbnails import thumbnail
 
 
 def jpeg(image: Image.Image, quality: int) -> Image.Image:

@@ -35,7 +35,8 @@ prepare_environment()
 
 from raysynth.cluster.leave import announce  # noqa: E402
 from raysynth.config import build_config  # noqa: E402
-from raysynth.data.dataset import Dataset, load_dataset, write_dataset  # noqa: E402
+from raysynth.data.dataset import Dataset, load_dataset  # noqa: E402
+from raysynth.data.dataset_writer import write_dataset  # noqa: E402
 from raysynth.models.registry import get_family  # noqa: E402
 from raysynth.training.checkpoints import checkpoint_paths  # noqa: E402
 from raysynth.training.run_folder import RunFolder  # noqa: E402

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import ks_2samp
 
-from raysynth.data.dataset import ROWS_PER_ROW_GROUP
+from raysynth.data.dataset_writer import ROWS_PER_ROW_GROUP
 from raysynth.evaluation.histograms import count_intensities
 from raysynth.evaluation.ks import ks_statistic
 

@@ -33,7 +33,8 @@ import torch
 from audit_scale import tree_bytes, tree_processes
 
 from raysynth.cluster.session import num_cores, prepare_environment, ray_session
-from raysynth.data.dataset import ROWS_PER_SHARD, Dataset, load_dataset, write_dataset
+from raysynth.data.dataset import Dataset, load_dataset
+from raysynth.data.dataset_writer import ROWS_PER_SHARD, write_dataset
 from raysynth.evaluation.fit import limited_threads, load_network, save_classifier, scoring_batch_size
 from raysynth.evaluation.plan import REAL, Training
 from raysynth.evaluation.predict import Source, predict_all

@@ -19,7 +19,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ |= {"OMP_NUM_THREADS": "1", "RAY_worker_niceness": "0"}
 prepare_environment()  # before anything imports torch or ray
 
-from raysynth.data.dataset import Dataset, write_dataset  # noqa: E402
+from raysynth.data.dataset import Dataset  # noqa: E402
+from raysynth.data.dataset_writer import write_dataset  # noqa: E402
 
 settings.register_profile("same", derandomize=True)  # the same examples each time: a failure is the change's own
 settings.load_profile("same")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from raysynth.data.dataset import write_dataset
+from raysynth.data.dataset_writer import write_dataset
 from raysynth.models.context import Context
 from raysynth.models.registry import get_family
 from raysynth.training.checkpoints import save_checkpoint

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from raysynth.data.locations import BucketPath, Location, locate
+from raysynth.data.buckets import BucketPath
+from raysynth.data.locations import Location, locate
 from raysynth.errors import UserError
 
 TIMEOUT_S = 60.0  # for a node to start a process and answer

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from raysynth.data.cropping import Crop, Fit, border_box, fit_picture, fit_volume, head_box
-from raysynth.data.dataset import thumbnail
+from raysynth.data.thumbnails import thumbnail
 from raysynth.data.windowing import Window
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from raysynth.data.dataset import THUMBNAIL_SIZE
 from raysynth.data.decode import Decoded, RejectedImage, Target, decode
 from raysynth.data.readers import Reader
 from raysynth.data.sources import Member, Source
+from raysynth.data.thumbnails import THUMBNAIL_SIZE
 from raysynth.errors import UserError
 
 Batch = dict[str, np.ndarray]

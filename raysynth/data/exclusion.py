@@ -9,7 +9,8 @@ import numpy as np
 
 from raysynth.data.audit.cross import find_copies_across
 from raysynth.data.contact import HELD_OUT, FindCopies
-from raysynth.data.dataset import COLUMNS, SPLITS, Dataset, tensor_column, write_dataset
+from raysynth.data.dataset import COLUMNS, SPLITS, Dataset, tensor_column
+from raysynth.data.dataset_writer import write_dataset
 from raysynth.data.locations import Location
 from raysynth.data.provenance import hashes_by_image, read_hashes, write_hashes
 from raysynth.errors import UserError

@@ -10,15 +10,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from raysynth.data.dataset import (
-    SPLITS,
-    Dataset,
-    load_dataset,
-    refuse_existing,
-    tensor_column,
-    with_folder,
-)
+from raysynth.data.dataset import SPLITS, Dataset, load_dataset, tensor_column
 from raysynth.data.locations import Location, locate
+from raysynth.data.new_folder import refuse_existing, with_folder
 from raysynth.errors import UserError
 
 MAX_NAME_BYTES = 200

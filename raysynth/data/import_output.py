@@ -14,9 +14,11 @@ from raysynth.data.arrangement import Arrangement
 from raysynth.data.audit.audit import Audit, audit_subject
 from raysynth.data.audit.subject import Subject
 from raysynth.data.audit.thresholds import Thresholds
-from raysynth.data.dataset import Dataset, load_dataset, with_folder, write_dataset
+from raysynth.data.dataset import Dataset, load_dataset
+from raysynth.data.dataset_writer import write_dataset
 from raysynth.data.leakage import find_leakage
 from raysynth.data.locations import Location
+from raysynth.data.new_folder import with_folder
 
 
 def write_import(

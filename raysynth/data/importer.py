@@ -15,8 +15,9 @@ from raysynth.data.audit.subject import Subject
 from raysynth.data.audit.summary import short_lines
 from raysynth.data.audit.thresholds import Thresholds
 from raysynth.data.base import Joined, check_same_folds, check_same_thresholds, load_base
+from raysynth.data.buckets import BucketPath
 from raysynth.data.cropping import Crop, Fit
-from raysynth.data.dataset import Dataset, hash_pixels, refuse_existing
+from raysynth.data.dataset import Dataset
 from raysynth.data.decode import Target
 from raysynth.data.decode_members import decode_members
 from raysynth.data.import_notices import (
@@ -36,12 +37,14 @@ from raysynth.data.import_options import (
     rename_classes,
 )
 from raysynth.data.import_output import write_import
-from raysynth.data.locations import BucketPath, Location, locate, naming
+from raysynth.data.locations import Location, locate, naming
+from raysynth.data.new_folder import refuse_existing
 from raysynth.data.nifti import Axis
 from raysynth.data.private_paths import private_names, private_rejected
 from raysynth.data.sources import Source, find_images
 from raysynth.data.table_files import is_table
 from raysynth.data.tables import Columns, find_rows
+from raysynth.data.thumbnails import hash_pixels
 from raysynth.data.user_groups import with_groups
 from raysynth.data.windowing import Window
 from raysynth.errors import UserError

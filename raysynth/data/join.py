@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from raysynth.data.contact import worst
-from raysynth.data.dataset import Dataset, load_dataset, refuse_existing, write_dataset
+from raysynth.data.dataset import Dataset, load_dataset
+from raysynth.data.dataset_writer import write_dataset
 from raysynth.data.locations import Location, locate
+from raysynth.data.new_folder import refuse_existing
 from raysynth.data.provenance import Provenance, dataset_provenance, write_hashes
 from raysynth.errors import UserError
 

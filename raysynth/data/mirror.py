@@ -19,7 +19,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TypeVar
 
-from raysynth.data.locations import BucketError, BucketPath, Location, locate
+from raysynth.data.buckets import BucketError, BucketPath
+from raysynth.data.locations import Location, locate
 from raysynth.errors import NotUploaded
 
 NUM_TRANSFERS = 8  # at a time

@@ -15,9 +15,11 @@ from scipy.ndimage import gaussian_filter
 
 from raysynth.data.anatomy import SEQUENCE_SHARES, SEQUENCES
 from raysynth.data.canvas import Canvas
-from raysynth.data.dataset import Dataset, refuse_existing, write_dataset
+from raysynth.data.dataset import Dataset
+from raysynth.data.dataset_writer import write_dataset
 from raysynth.data.lesions import LESIONS, paint_finds
 from raysynth.data.locations import Location
+from raysynth.data.new_folder import refuse_existing
 from raysynth.data.phantom_volumes import SIZES, draw_volume
 from raysynth.data.splits import grouped
 from raysynth.data.views import VIEWS

@@ -14,8 +14,9 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from raysynth.data.dataset import Dataset, hash_pixels, is_blank, tensor_column, thumbnail
+from raysynth.data.dataset import Dataset, tensor_column
 from raysynth.data.locations import Location
+from raysynth.data.thumbnails import hash_pixels, is_blank, thumbnail
 from raysynth.errors import UserError
 
 HASHES_FILE = "training_hashes.parquet"  # columns pixel_hash, fingerprint (of the data set that the image is from)

@@ -16,8 +16,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from raysynth.data.buckets import BucketPath
 from raysynth.data.decode import DICOM_SUFFIXES, NIFTI_SUFFIXES
-from raysynth.data.locations import BucketPath, Location
+from raysynth.data.locations import Location
 from raysynth.data.readers import FolderReader, Reader, ZipReader, file_version, open_zip
 from raysynth.errors import UserError
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from fnmatch import fnmatchcase
 
-from raysynth.data.locations import BucketPath, Location, locate, naming
+from raysynth.data.buckets import BucketPath
+from raysynth.data.locations import Location, locate, naming
 from raysynth.errors import UserError
 
 _WILDCARD = re.compile(r"[*?\[]")

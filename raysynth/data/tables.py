@@ -12,7 +12,8 @@ from pathlib import Path, PurePosixPath
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from raysynth.data.locations import BucketPath, Location, naming
+from raysynth.data.buckets import BucketPath
+from raysynth.data.locations import Location, naming
 from raysynth.data.readers import FolderReader, ParquetReader, Reader, file_version
 from raysynth.data.sources import (
     SPLIT_FOLDERS,

@@ -8,8 +8,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from raysynth.data.buckets import explaining
 from raysynth.data.dataset import Dataset
-from raysynth.data.locations import arrow_path, explaining, locate
+from raysynth.data.locations import arrow_path, locate
 
 Chunk = dict[str, Any]
 

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from raysynth.config import hash_content
-from raysynth.data.locations import BucketError, BucketPath, Location
+from raysynth.data.buckets import BucketError, BucketPath
+from raysynth.data.locations import Location
 from raysynth.data.mirror import Mirror
 from raysynth.errors import UserError
 from raysynth.models import augment, backbone, blocks, classifier, transfer_classifier

@@ -19,7 +19,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from raysynth.data.dataset import BLANK_RANGE, Dataset, tensor_column
+from raysynth.data.dataset import Dataset, tensor_column
+from raysynth.data.thumbnails import BLANK_RANGE
 from raysynth.evaluation.copy_neighbours import Found, RealImages, RealNeighbours, own_distances
 from raysynth.evaluation.copy_views import NUM_DECIDING, mirror, view_vectors
 
@@ -101,6 +102,6 @@ def threshold_of(scores: np.ndarray, false_alarms: float = FALSE_ALARMS) -> floa
 
 
 def _is_blank(images: np.ndarray) -> np.ndarray:
-    """Which images are blank, as `raysynth.data.dataset.is_blank` says it of thumbnails."""
+    """Which images are blank, as `raysynth.data.thumbnails.is_blank` says it of thumbnails."""
     flat: np.ndarray = np.ptp(images.reshape(len(images), -1), axis=1) <= BLANK_RANGE
     return flat

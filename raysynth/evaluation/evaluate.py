@@ -15,8 +15,9 @@ import pandas as pd
 
 from raysynth.cluster.session import joined_cluster, num_cores, ray_session
 from raysynth.cluster.visibility import refuse_invisible
+from raysynth.data.buckets import BucketPath
 from raysynth.data.dataset import Dataset
-from raysynth.data.locations import BucketPath, Location, locate
+from raysynth.data.locations import Location, locate
 from raysynth.data.mirror import Mirror
 from raysynth.errors import UserError
 from raysynth.evaluation.classifier_choice import BATCH_SIZE, DEFAULT_CLASSIFIER, choose_classifier

@@ -20,7 +20,8 @@ import torch
 from torch import Tensor
 
 from raysynth.data.batches import Batches, in_order
-from raysynth.data.locations import BucketPath, Location
+from raysynth.data.buckets import BucketPath
+from raysynth.data.locations import Location
 from raysynth.files import replacing
 from raysynth.models.blocks import lay_out
 from raysynth.models.classifier import Classifier, ClassifierNetwork

@@ -15,7 +15,8 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from raysynth.data.locations import BucketError, BucketPath, naming
+from raysynth.data.buckets import BucketError, BucketPath
+from raysynth.data.locations import naming
 from raysynth.errors import UserError
 from raysynth.locking.holder import describe_self, is_known_to_be_dead, name_holder
 

@@ -10,7 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from raysynth.data.locations import BucketPath, Location, locate
+from raysynth.data.buckets import BucketPath
+from raysynth.data.locations import Location, locate
 from raysynth.errors import UserError
 from raysynth.locking.bucket import locked_in_bucket
 from raysynth.locking.holder import describe_self, name_holder

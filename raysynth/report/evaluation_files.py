@@ -9,7 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from raysynth.data.locations import BucketError, BucketPath, Location, locate
+from raysynth.data.buckets import BucketError, BucketPath
+from raysynth.data.locations import Location, locate
 from raysynth.data.mirror import Mirror
 from raysynth.errors import UserError
 from raysynth.report.style import marked

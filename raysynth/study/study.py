@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from raysynth.config import build_config
-from raysynth.data.dataset import load_dataset, refuse_existing
+from raysynth.data.dataset import load_dataset
 from raysynth.data.default import default_dataset
 from raysynth.data.locations import Location, naming
+from raysynth.data.new_folder import refuse_existing
 from raysynth.errors import Interrupted, UserError
 from raysynth.evaluation.classifier_choice import choose_classifier
 from raysynth.locking.lock import locked

@@ -11,7 +11,8 @@ from typing import Any, Literal
 import yaml
 
 from raysynth.config import Config, build_config, load_yaml
-from raysynth.data.locations import BucketPath, Location, naming
+from raysynth.data.buckets import BucketPath
+from raysynth.data.locations import Location, naming
 from raysynth.data.mirror import KeptFolder
 from raysynth.errors import UserError
 from raysynth.files import write_text

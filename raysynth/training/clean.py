@@ -13,7 +13,8 @@ from zipfile import is_zipfile
 
 import yaml
 
-from raysynth.data.locations import BucketPath, Location, locate, naming
+from raysynth.data.buckets import BucketPath
+from raysynth.data.locations import Location, locate, naming
 from raysynth.data.provenance import makers
 from raysynth.errors import UserError
 from raysynth.locking.lock import locked

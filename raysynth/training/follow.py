@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from raysynth.data.locations import BucketError
+from raysynth.data.buckets import BucketError
 from raysynth.training.loop import Row
 from raysynth.training.run_folder import PROGRESS, RunFolder
 

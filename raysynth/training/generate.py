@@ -15,8 +15,10 @@ from raysynth.cluster.resources import available_resources
 from raysynth.cluster.session import joined_cluster, ray_session
 from raysynth.cluster.visibility import refuse_invisible
 from raysynth.config import build_config
-from raysynth.data.dataset import Dataset, load_dataset, refuse_existing, write_dataset
+from raysynth.data.dataset import Dataset, load_dataset
+from raysynth.data.dataset_writer import write_dataset
 from raysynth.data.locations import Location, locate
+from raysynth.data.new_folder import refuse_existing
 from raysynth.data.provenance import write_hashes
 from raysynth.errors import UserError
 from raysynth.models.context import Context, hash_seed

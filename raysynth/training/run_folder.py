@@ -21,9 +21,10 @@ import yaml
 
 from raysynth.cards import write_card
 from raysynth.config import load_yaml
+from raysynth.data.buckets import BucketError, BucketPath
 from raysynth.data.contact import Status, worst
 from raysynth.data.dataset import Dataset
-from raysynth.data.locations import BucketError, BucketPath, Location, locate, naming
+from raysynth.data.locations import Location, locate, naming
 from raysynth.data.mirror import KeptFolder, Mirror, remove_folder
 from raysynth.data.provenance import Provenance, run_provenance
 from raysynth.errors import UserError

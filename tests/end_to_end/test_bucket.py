@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from raysynth.data.buckets import upload_folder
 from raysynth.data.dataset import Dataset, load_dataset
-from raysynth.data.locations import locate, upload_folder
+from raysynth.data.locations import locate
 from raysynth.evaluation.evaluate import evaluate
 from raysynth.report.report import report
 from raysynth.training.generate import generate

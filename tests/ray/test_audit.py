@@ -7,8 +7,8 @@ import pytest
 from raysynth.data.audit import copies as module
 from raysynth.data.audit.batches import run_here, run_with_ray
 from raysynth.data.audit.copies import find_copies
-from raysynth.data.dataset import hash_pixels
 from raysynth.data.phantom import CLASSES, draw_slice
+from raysynth.data.thumbnails import hash_pixels
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
 

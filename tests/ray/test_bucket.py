@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from raysynth.data.buckets import upload_folder
 from raysynth.data.dataset import Dataset, load_dataset
-from raysynth.data.locations import locate, upload_folder
+from raysynth.data.locations import locate
 from raysynth.evaluation.classifiers import train_all, training_job
 from raysynth.evaluation.likeness import compare_pixels
 from raysynth.evaluation.plan import plan_trainings

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from raysynth.data.dataset import Dataset, write_dataset
+from raysynth.data.dataset import Dataset
+from raysynth.data.dataset_writer import write_dataset
 from raysynth.evaluation.evaluate import evaluate
 from raysynth.evaluation.pixel_statistics import measure_pixels
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from raysynth.data.audit.appearance import blur, local_contrast
-from raysynth.data.dataset import THUMBNAIL_SIZE
+from raysynth.data.thumbnails import THUMBNAIL_SIZE
 
 ALIGN_SIZE = 32
 FIRST_STEPS, MORE_STEPS = 3, 5

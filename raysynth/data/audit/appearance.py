@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from raysynth.data.dataset import THUMBNAIL_SIZE
+from raysynth.data.thumbnails import THUMBNAIL_SIZE
 
 EMBEDDING_GRID = 16
 VIEWS = ("full", "head", "inner")

@@ -24,8 +24,10 @@ from raysynth.data.audit.pair_sheet import draw_pairs
 from raysynth.data.audit.shortcuts import aspect_correlation, shortcuts
 from raysynth.data.audit.subject import Subject
 from raysynth.data.audit.thresholds import Thresholds
-from raysynth.data.dataset import is_blank, load_dataset, refuse_existing, with_folder
+from raysynth.data.dataset import load_dataset
 from raysynth.data.locations import Location, locate, refuse_bucket
+from raysynth.data.new_folder import refuse_existing, with_folder
+from raysynth.data.thumbnails import is_blank
 from raysynth.data.user_groups import merge_groups
 from raysynth.errors import UserError
 from raysynth.files import refuse_unwritable, write_text

@@ -22,7 +22,7 @@ from raysynth.data.audit.batches import Run, run_here
 from raysynth.data.audit.candidates import Candidates, EmbeddingIndex, first_maps
 from raysynth.data.audit.relations import describe
 from raysynth.data.audit.thresholds import Thresholds
-from raysynth.data.dataset import is_blank
+from raysynth.data.thumbnails import is_blank
 
 # Pairs (n, 2) of pictures, the maps (n, 2, 3) from the first to the second, and their scores (n,).
 Verified = tuple[np.ndarray, np.ndarray, np.ndarray]

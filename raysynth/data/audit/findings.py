@@ -13,8 +13,8 @@ import pandas as pd
 from raysynth.data import splits
 from raysynth.data.audit.relations import RELATIONS
 from raysynth.data.audit.subject import Subject
-from raysynth.data.dataset import is_blank
 from raysynth.data.leakage import find_leakage
+from raysynth.data.thumbnails import is_blank
 
 RANDOM_SEEDS = 5
 MAX_LISTED = 200

@@ -16,7 +16,7 @@ from raysynth.data.dataset import Dataset, tensor_column
 class Subject:
     """Images of one data set. `thumbnails` (N, 64, 64) and `images` (N, C, H, W) are uint8, the rest is (N,).
 
-    Of volumes (N, C, D, H, W) a thumbnail shows three slices and a mean (see `raysynth.data.dataset.thumbnail`).
+    Of volumes (N, C, D, H, W) a thumbnail shows three slices and a mean (see `raysynth.data.thumbnails.thumbnail`).
 
     `images` is None where shortcuts are not asked for. `source_splits` are those of the source's own folders, None
     where it has none; `source_groups` those that the user or the files gave.

@@ -11,7 +11,8 @@ import pytest
 from raysynth.cli.audit import parse_rename
 from raysynth.cli.main import run
 from raysynth.data.audit import shortcuts
-from raysynth.data.dataset import Dataset, write_dataset
+from raysynth.data.dataset import Dataset
+from raysynth.data.dataset_writer import write_dataset
 from raysynth.data.phantom import CLASSES, draw_slice
 from raysynth.errors import UserError
 

@@ -11,7 +11,8 @@ import pytest
 
 from raysynth.data.audit.subject import Subject
 from raysynth.data.base import Joined, check_same_folds, load_base
-from raysynth.data.dataset import Dataset, write_dataset
+from raysynth.data.dataset import Dataset
+from raysynth.data.dataset_writer import write_dataset
 from raysynth.data.decode import Target
 from raysynth.errors import UserError
 

@@ -13,7 +13,8 @@ import pandas as pd
 import pytest
 
 from raysynth.data.contact import find_contact, provenance_contact, worst
-from raysynth.data.dataset import Dataset, Leakage, write_dataset
+from raysynth.data.dataset import Dataset, Leakage
+from raysynth.data.dataset_writer import write_dataset
 from raysynth.data.provenance import HASHES_FILE, inherit, training_provenance, write_hashes
 
 Make = Callable[..., Dataset]

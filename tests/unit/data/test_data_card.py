@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from raysynth.data import dataset as module
+from raysynth.data import dataset_writer as module
 from raysynth.data.data_card import data_card
 from raysynth.data.dataset import load_dataset
 from raysynth.data.importer import import_images

@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 
 from raysynth.cli.main import run
-from raysynth.data import dataset as module
-from raysynth.data.dataset import load_dataset, refuse_existing, write_dataset
+from raysynth.data import dataset_writer as module
+from raysynth.data.buckets import BucketError, BucketPath
+from raysynth.data.dataset import load_dataset
+from raysynth.data.dataset_writer import write_dataset
 from raysynth.data.export import export_images
 from raysynth.data.importer import import_images
-from raysynth.data.locations import BucketError, BucketPath, locate
+from raysynth.data.locations import locate
+from raysynth.data.new_folder import refuse_existing
 from raysynth.errors import UserError
 from raysynth.evaluation.chunks import list_chunks, read_chunk
 from raysynth.report.image_figures import choose_images

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from raysynth.data.dataset import Dataset, load_dataset, write_dataset
+from raysynth.data.dataset import Dataset, load_dataset
+from raysynth.data.dataset_writer import write_dataset
 from raysynth.data.exclusion import find_excluded, write_rest
 from raysynth.data.leakage import Leakage
 from raysynth.data.provenance import read_hashes, write_hashes

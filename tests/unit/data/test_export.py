@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from raysynth.data.dataset import load_dataset, write_dataset
+from raysynth.data.dataset import load_dataset
+from raysynth.data.dataset_writer import write_dataset
 from raysynth.data.export import export_images, file_safe
 from raysynth.data.importer import import_images
 from raysynth.errors import UserError

@@ -11,7 +11,8 @@ import pytest
 from raysynth.cli.main import run
 from raysynth.data.contact import find_contact
 from raysynth.data.data_card import data_card
-from raysynth.data.dataset import Dataset, load_dataset, write_dataset
+from raysynth.data.dataset import Dataset, load_dataset
+from raysynth.data.dataset_writer import write_dataset
 from raysynth.data.join import join
 from raysynth.data.provenance import training_provenance, write_hashes
 from raysynth.errors import UserError

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from raysynth.data import mirror as mirror_module
-from raysynth.data.locations import BucketError, BucketPath, locate
+from raysynth.data.buckets import BucketError, BucketPath
+from raysynth.data.locations import locate
 from raysynth.data.mirror import Mirror, fetched
 from raysynth.errors import NotUploaded
 

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from raysynth.data import dataset as dataset_module
-from raysynth.data import pixels
+from raysynth.data import dataset_writer, pixels
 from raysynth.data.batches import Batches
 from raysynth.data.dataset import Dataset
 from raysynth.data.pixels import split_pixels
@@ -20,9 +19,9 @@ from raysynth.models.context import Context
 @pytest.fixture
 def sharded(tmp_path: Path, monkeypatch) -> Dataset:
     """48 images in shards of 20 rows, in row groups of 8, with their splits in turn."""
-    monkeypatch.setattr(dataset_module, "ROWS_PER_SHARD", 20)
-    monkeypatch.setattr(dataset_module, "ROWS_PER_ROW_GROUP", 8)
-    return dataset_module.write_dataset(
+    monkeypatch.setattr(dataset_writer, "ROWS_PER_SHARD", 20)
+    monkeypatch.setattr(dataset_writer, "ROWS_PER_ROW_GROUP", 8)
+    return dataset_writer.write_dataset(
         tmp_path / "data",
         name="data",
         kind="real",

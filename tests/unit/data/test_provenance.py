@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from raysynth.data.dataset import Dataset, hash_pixels, thumbnail, write_dataset
+from raysynth.data.dataset import Dataset
+from raysynth.data.dataset_writer import write_dataset
 from raysynth.data.provenance import (
     HASHES_FILE,
     Provenance,
@@ -21,6 +22,7 @@ from raysynth.data.provenance import (
     training_provenance,
     write_hashes,
 )
+from raysynth.data.thumbnails import hash_pixels, thumbnail
 from raysynth.errors import UserError
 
 

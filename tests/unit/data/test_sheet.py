@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from raysynth.data.dataset import Dataset, load_dataset, write_dataset
+from raysynth.data.dataset import Dataset, load_dataset
+from raysynth.data.dataset_writer import write_dataset
 from raysynth.data.sheet import MAX_CLASSES, draw_sheet, shorten, show
 from raysynth.data.slices import middle_slices
 from raysynth.errors import UserError

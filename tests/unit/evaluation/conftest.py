@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from raysynth.data.dataset import Dataset, write_dataset
+from raysynth.data.dataset import Dataset
+from raysynth.data.dataset_writer import write_dataset
 from raysynth.evaluation import scoring_network
 
 

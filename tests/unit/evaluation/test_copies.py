@@ -10,7 +10,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from raysynth.data.dataset import Dataset, tensor_column, write_dataset
+from raysynth.data.dataset import Dataset, tensor_column
+from raysynth.data.dataset_writer import write_dataset
 from raysynth.data.phantom import phantom
 from raysynth.evaluation.copies import COLUMNS, NUM_PAIRS, SUMMARY_COLUMNS, compare_copies
 from raysynth.evaluation.inputs import load_inputs

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from raysynth.data.dataset import Dataset, write_dataset
+from raysynth.data.dataset import Dataset
+from raysynth.data.dataset_writer import write_dataset
 from raysynth.evaluation import features
 from raysynth.evaluation.features import BACKBONE, SCORING, FeatureExtractor, extract_features
 from raysynth.evaluation.scoring_network import ensure_scoring_network, load_scoring_network

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from raysynth.data.dataset import write_dataset
+from raysynth.data.dataset_writer import write_dataset
 from raysynth.evaluation import pixel_statistics
 from raysynth.evaluation.background import find_foreground
 from raysynth.evaluation.pixel_statistics import measure_images, measure_pixels

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from raysynth.data.buckets import BucketPath, upload_folder
 from raysynth.data.dataset import Dataset
-from raysynth.data.locations import BucketPath, locate, upload_folder
+from raysynth.data.locations import locate
 from raysynth.errors import UserError
 from raysynth.locking import bucket as bucket_module
 from raysynth.locking.holder import describe_self

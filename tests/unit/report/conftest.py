@@ -17,7 +17,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from raysynth.data.dataset import Dataset, write_dataset
+from raysynth.data.dataset import Dataset
+from raysynth.data.dataset_writer import write_dataset
 
 SCORES = [
     "accuracy",

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from raysynth.data.contact import find_contact
-from raysynth.data.dataset import Dataset, write_dataset
+from raysynth.data.dataset import Dataset
+from raysynth.data.dataset_writer import write_dataset
 from raysynth.errors import UserError
 from raysynth.models import registry
 from raysynth.training.generate import generate

@@ -9,8 +9,9 @@ import torch
 import yaml
 
 from raysynth.data import mirror
+from raysynth.data.buckets import BucketError, BucketPath
 from raysynth.data.dataset import Dataset
-from raysynth.data.locations import BucketError, BucketPath, locate
+from raysynth.data.locations import locate
 from raysynth.errors import NotUploaded, UserError
 from raysynth.evaluation import scoring_network
 from raysynth.training.run_folder import RunFolder

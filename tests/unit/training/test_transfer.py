@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 import torch
 
-from raysynth.data.dataset import Dataset, load_dataset, write_dataset
+from raysynth.data.dataset import Dataset, load_dataset
+from raysynth.data.dataset_writer import write_dataset
 from raysynth.errors import UserError
 from raysynth.models.registry import get_family
 from raysynth.training.checkpoints import load_newest_checkpoint

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from raysynth.data.buckets import BucketPath
 from raysynth.data.dataset import Dataset
-from raysynth.data.locations import BucketPath
 from raysynth.evaluation import scoring_network
 from raysynth.training.generate import generate
 from raysynth.training.worker import train_run

@@ -12,8 +12,10 @@ from PIL import Image
 
 from raysynth.data.audit import shortcuts
 from raysynth.data.audit.subject import Subject
-from raysynth.data.dataset import Dataset, hash_pixels, write_dataset
+from raysynth.data.dataset import Dataset
+from raysynth.data.dataset_writer import write_dataset
 from raysynth.data.phantom import CLASSES, draw_slice
+from raysynth.data.thumbnails import hash_pixels
 
 MakeSet = Callable[..., Dataset]
 MakeSubject = Callable[..., Subject]

@@ -12,7 +12,8 @@ from raysynth.data.audit import audit as module
 from raysynth.data.audit.audit import audit
 from raysynth.data.audit.summary import long_lines
 from raysynth.data.audit.thresholds import Thresholds
-from raysynth.data.dataset import Dataset, write_dataset
+from raysynth.data.dataset import Dataset
+from raysynth.data.dataset_writer import write_dataset
 from raysynth.data.phantom_volumes import draw_volume
 from raysynth.errors import UserError
 

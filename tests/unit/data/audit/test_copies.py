@@ -9,7 +9,7 @@ import pytest
 from raysynth.data.audit import copies as module
 from raysynth.data.audit.copies import connected, find_copies, is_blank
 from raysynth.data.audit.thresholds import Thresholds
-from raysynth.data.dataset import hash_pixels
+from raysynth.data.thumbnails import hash_pixels
 
 NUM = 40
 # change -> relation and orientation
