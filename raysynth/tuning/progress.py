@@ -12,6 +12,7 @@ from ray.tune import Callback
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from raysynth.data.locations import locate
 from raysynth.training.follow import format_duration
@@ -163,15 +164,9 @@ class SweepProgress(Callback):
                     f"{row['images_per_s']:.0f}",
                     left,
                 ]
-            table.add_row(
-                name.partition("-")[0],
-                format_parameters(trial.parameters),
-                cells[0],
-                cells[1],
-                f"[{colours[status]}]{status}[/]" if status in colours else status,
-                cells[2],
-                cells[3],
-            )
+            cells = [name.partition("-")[0], format_parameters(trial.parameters), *cells[:2], status, *cells[2:]]
+            # As Text, not as markup: a parameter may be a list, and a line said meanwhile switches markup off.
+            table.add_row(*(Text(cell, style=colours.get(cell, "")) for cell in cells))
         return table
 
 

@@ -118,9 +118,16 @@ def test_a_trial_that_is_tried_again_tells_its_epochs_once(tmp_path, space):
 
 def test_the_live_table_hides_no_error(tmp_path, space, monkeypatch, capsys):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv("FORCE_COLOR", "1")  # or no table is drawn below what is said
     sweep = SweepFolder(tmp_path)
-    (first, _) = name_trials(space)
+    (first, second) = name_trials(space)
     sweep.run(first).path.mkdir(parents=True)
     with SweepProgress(sweep, space, lambda line: None) as progress:
+        progress.on_trial_start(0, [], ray_trial(second.name))
+        assert progress.live is not None
+        progress.live.refresh()
         progress.on_trial_error(0, [], ray_trial(first.name, error="OutOfMemoryError: [raylet] 2 GB"))
-    assert "trial 0-4: failed: OutOfMemoryError: [raylet] 2 GB" in capsys.readouterr().err
+    screen = capsys.readouterr().err
+    assert "trial 0-4: failed: OutOfMemoryError: [raylet] 2 GB" in screen
+    assert "[/]" not in screen  # the table below it is no markup
+    assert "running" in screen
