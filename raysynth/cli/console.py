@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,17 +13,17 @@ import typer
 
 def say(line: str) -> None:
     """Print one line of progress or of a result."""
-    typer.echo(line)
+    _print(line)
 
 
 def say_to_stderr(line: str) -> None:
     """Progress of a verb whose standard output is JSON."""
-    typer.echo(line, err=True)
+    _print(line, err=True)
 
 
 def print_json(content: Any) -> None:
     """Print a result as JSON on standard output."""
-    typer.echo(json.dumps(content, indent=2, default=str, ensure_ascii=False))
+    _print(json.dumps(content, indent=2, default=str, ensure_ascii=False))
 
 
 def say_table(rows: Sequence[Sequence[str]]) -> None:
@@ -29,3 +31,13 @@ def say_table(rows: Sequence[Sequence[str]]) -> None:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
     for row in rows:
         say("  ".join(f"{cell:<{width}}" for cell, width in zip(row, [*widths, 0], strict=True)))
+
+
+def _print(text: str, *, err: bool = False) -> None:
+    """Print, until whoever reads it has ended (`raysynth train ... | head`): what is made goes on without a reader."""
+    try:
+        typer.echo(text, err=err)
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, (sys.stderr if err else sys.stdout).fileno())
+        os.close(nowhere)

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -146,15 +147,16 @@ def _start_ray(num_cpus: int | None, with_dashboard: bool, preload: Sequence[str
     ensure_token()
     os.environ[PRELOAD] = ",".join(preload)
     try:
-        ray.init(
-            address="local",
-            num_cpus=num_cpus or num_cores(),
-            logging_level=logging.ERROR,
-            log_to_driver=False,
-            include_dashboard=with_dashboard,
-            dashboard_host="127.0.0.1",
-            configure_logging=True,
-        )
+        with _apart_from_our_group():
+            ray.init(
+                address="local",
+                num_cpus=num_cpus or num_cores(),
+                logging_level=logging.ERROR,
+                log_to_driver=False,
+                include_dashboard=with_dashboard,
+                dashboard_host="127.0.0.1",
+                configure_logging=True,
+            )
     except Exception as error:  # of which Ray has no kind of its own for this
         ray.shutdown()
         reason = str(error).strip().split("\n")[0][:200]
@@ -165,6 +167,26 @@ def _start_ray(num_cpus: int | None, with_dashboard: bool, preload: Sequence[str
     finally:
         del os.environ[PRELOAD]
     quiet_ray()
+
+
+@contextmanager
+def _apart_from_our_group() -> Iterator[None]:
+    """While the block runs, Ray's processes get a process group of their own: a signal to ours, as by `timeout` or a
+    shell, is for us to answer while the workers are still there. The system ends them with this process all the same.
+
+    Ray is pinned to one minor version; with another one a test of such a signal would fail.
+    """
+    if sys.platform != "linux":  # where Ray ends them by their group
+        yield
+        return
+    from ray._private import services
+
+    before = services.ConsolePopen
+    services.ConsolePopen = partial(before, process_group=0)
+    try:
+        yield
+    finally:
+        services.ConsolePopen = before
 
 
 @contextmanager

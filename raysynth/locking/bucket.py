@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 
 from raysynth.data.buckets import BucketError, BucketPath
@@ -21,10 +21,12 @@ from raysynth.errors import UserError
 from raysynth.locking.holder import describe_self, is_known_to_be_dead, name_holder
 
 FOLDER = ".lock"
-BEAT_S = 20.0  # between two writings
-LEASE_S = 90.0  # without one
-NUM_ATTEMPTS = 3  # two that begin at once both give way
-PAUSE_S = 1.0  # at most, before another attempt
+CLAIM, HOLD = "claim-", "hold-"  # what a process writes first, and what it writes when it is alone
+BEAT_S = 20.0  # between two writings of the latter
+LEASE_S = 120.0  # without one; a bucket that does not answer costs up to a minute
+RETRY_S = 2.0  # after a writing that failed
+NUM_ATTEMPTS = 6  # of two that begin at once both give way
+PAUSE_S = 0.5  # at most before the second attempt; twice as long before each other one
 
 
 @contextmanager
@@ -32,12 +34,11 @@ def locked_in_bucket(place: BucketPath, option: str) -> Iterator[None]:
     """Hold the lock of a folder in a bucket while the block runs.
 
     Raises UserError, naming `option` and who holds it, where somebody else does. A process that cannot reach the bucket
-    for longer than `LEASE_S` may lose it to another one, and says so on standard error when it finds out.
+    for about `LEASE_S` may lose it to another one, and says so on standard error when it finds out.
     """
-    file = place / FOLDER / f"{uuid.uuid4().hex}.json"
     description = describe_self()
     with naming(option):
-        _acquire(file, description, f"{option} {place}")
+        file = _acquire(place / FOLDER, description, f"{option} {place}")
     done = threading.Event()
     beating = threading.Thread(target=_beat, args=(file, description, done), daemon=True)
     beating.start()
@@ -50,51 +51,69 @@ def locked_in_bucket(place: BucketPath, option: str) -> Iterator[None]:
             file.unlink()
 
 
-def _acquire(file: BucketPath, description: str, what: str) -> None:
+def holder_in_bucket(place: BucketPath) -> str | None:
+    """Who holds the lock of a folder in a bucket, or wants it, in words; nothing is written for the question."""
+    versions = (place / FOLDER).versions()
+    now_ns = time.time_ns()  # the bucket's clock may be another, but only a holder's silence is measured by it
+    held = _held(place / FOLDER, versions, now_ns)
+    return next(iter(held.values()), None)
+
+
+def _acquire(folder: BucketPath, description: str, what: str) -> BucketPath:
+    """The file that holds the lock."""
     for attempt in range(NUM_ATTEMPTS):
-        file.write_text(description)
-        versions = file.parent.versions()
-        _, now_ns = versions.pop(file.name)
-        others = {name: written_ns for name, (_, written_ns) in versions.items()}
-        held = {
-            name: written_ns for name, written_ns in others.items() if _is_held(file.parent / name, written_ns, now_ns)
-        }
-        if not held:
-            for name in others:
-                with suppress(FileNotFoundError):
-                    (file.parent / name).unlink()
-            return
+        if attempt:
+            time.sleep(random.uniform(0.1, 1.0) * PAUSE_S * 2 ** (attempt - 1))
+        name = f"{uuid.uuid4().hex}.json"
+        claim, hold = folder / f"{CLAIM}{name}", folder / f"{HOLD}{name}"
+        claim.write_text(description)
+        try:
+            versions = folder.versions()
+            if claim.name not in versions:  # somebody's clock, or hand
+                continue
+            _, now_ns = versions.pop(claim.name)
+            held = _held(folder, versions, now_ns)
+            if not held:
+                hold.write_text(description)
+                for dead in versions:
+                    _remove(folder / dead)
+                return hold
+        finally:
+            _remove(claim)
+        if holders := [name for name in held if name.startswith(HOLD)]:  # the others are like us
+            silent_s = max(0.0, (now_ns - versions[holders[0]][1]) / 1e9)
+            raise UserError(
+                f"{what}: in use by {held[holders[0]]}, last heard of {silent_s:.0f} s ago; wait until that has ended, "
+                f"or end it first (one that has died is forgotten after {LEASE_S:.0f} s)"
+            )
+    raise UserError(f"{what}: others begin to use it at the same time ({', '.join(held.values())}); try again")
+
+
+def _held(folder: BucketPath, versions: Mapping[str, tuple[int, int]], now_ns: int) -> dict[str, str]:
+    """Name -> whose it is, of those files whose process may live."""
+    found = {}
+    for name, (_, written_ns) in versions.items():
+        if now_ns - written_ns > LEASE_S * 1e9:
+            continue
+        with suppress(FileNotFoundError):  # given back a moment ago
+            text = (folder / name).read_bytes()
+            if not is_known_to_be_dead(text):
+                found[name] = name_holder(text)
+    return found
+
+
+def _remove(file: BucketPath) -> None:
+    with suppress(FileNotFoundError):
         file.unlink()
-        if attempt + 1 < NUM_ATTEMPTS:
-            time.sleep(random.uniform(0.1, PAUSE_S))
-    name, written_ns = max(held.items(), key=lambda each: each[1])
-    holder, silent_s = _read_holder(file.parent / name), max(0.0, (now_ns - written_ns) / 1e9)
-    raise UserError(
-        f"{what}: in use by {holder}, last heard of {silent_s:.0f} s ago; wait until that has ended, or end it first "
-        f"(one that has died is forgotten after {LEASE_S:.0f} s)"
-    )
-
-
-def _is_held(file: BucketPath, written_ns: int, now_ns: int) -> bool:
-    if now_ns - written_ns > LEASE_S * 1e9:
-        return False
-    try:
-        return not is_known_to_be_dead(file.read_bytes())
-    except FileNotFoundError:  # given back a moment ago
-        return False
-
-
-def _read_holder(file: BucketPath) -> str:
-    try:
-        return name_holder(file.read_bytes())
-    except FileNotFoundError:
-        return "another process"
 
 
 def _beat(file: BucketPath, description: str, done: threading.Event) -> None:
-    while not done.wait(BEAT_S):
+    wait_s = BEAT_S
+    while not done.wait(wait_s):
+        wait_s = BEAT_S
         try:
-            if not file.exists():
+            names = file.parent.versions()
+            if file.name not in names or any(name.startswith(HOLD) and name != file.name for name in names):
                 print(
                     f"warning: {file.parent.parent} was out of reach for so long that another process could begin to "
                     "use it; look which one should go on",
@@ -102,5 +121,5 @@ def _beat(file: BucketPath, description: str, done: threading.Event) -> None:
                 )
                 return
             file.write_text(description)
-        except BucketError:
-            continue  # who writes there has to speak of it
+        except (BucketError, OSError):  # who writes there has to speak of it
+            wait_s = RETRY_S

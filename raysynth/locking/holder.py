@@ -9,6 +9,7 @@ import socket
 from datetime import datetime
 from pathlib import Path
 
+BOOT = Path("/proc/sys/kernel/random/boot_id")  # another one on each machine, and after each start of it
 PROCESSES = Path("/proc/self/ns/pid")  # whose number is that of a container's own processes
 
 
@@ -19,7 +20,9 @@ def describe_self() -> str:
     except (KeyError, OSError):  # a container's user without a name
         user = str(os.getuid())
     since = datetime.now().astimezone().isoformat(timespec="seconds")
-    return json.dumps({"process": os.getpid(), "host": _host(), "user": user, "since": since, "among": _among()})
+    return json.dumps(
+        {"process": os.getpid(), "host": socket.gethostname(), "user": user, "since": since, "among": _among()}
+    )
 
 
 def name_holder(text: str | bytes) -> str:
@@ -35,7 +38,7 @@ def is_known_to_be_dead(text: str | bytes) -> bool:
     """Whether the process that wrote this was one of this machine and is no more."""
     try:
         holder = json.loads(text)
-        if (holder["host"], holder["among"]) != (_host(), _among()):
+        if _among() is None or holder["among"] != _among():
             return False
         os.kill(holder["process"], 0)
     except ProcessLookupError:
@@ -45,10 +48,9 @@ def is_known_to_be_dead(text: str | bytes) -> bool:
     return False
 
 
-def _host() -> str:
-    return socket.gethostname()
-
-
-def _among() -> int:
-    """Which of the machine's process numbers these are: a container has its own."""
-    return PROCESSES.stat().st_ino if PROCESSES.exists() else 0
+def _among() -> str | None:
+    """Whose process numbers these are, a machine's since its start or a container's of its own; None: unknown."""
+    try:
+        return f"{BOOT.read_text().strip()}/{PROCESSES.stat().st_ino}"
+    except OSError:
+        return None

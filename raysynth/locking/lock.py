@@ -13,7 +13,7 @@ from typing import BinaryIO
 from raysynth.data.buckets import BucketPath
 from raysynth.data.locations import Location, locate
 from raysynth.errors import UserError
-from raysynth.locking.bucket import locked_in_bucket
+from raysynth.locking.bucket import holder_in_bucket, locked_in_bucket
 from raysynth.locking.holder import describe_self, name_holder
 
 FILE_NAME = ".lock"  # who holds it, as JSON; removed when it is given back, and worth nothing after a kill -9
@@ -41,6 +41,18 @@ def locked(place: Location | str, option: str) -> Iterator[None]:
             with suppress(OSError):
                 (folder / FILE_NAME).unlink()  # before it is given back: nobody else's is removed
             file.close()
+
+
+def is_in_use(place: Location | str) -> bool:
+    """Whether somebody holds the lock of a folder, or of one in a bucket."""
+    folder = locate(place)
+    if isinstance(folder, BucketPath):
+        return holder_in_bucket(folder) is not None
+    try:
+        with locked(folder, ""):
+            return False
+    except UserError:
+        return True
 
 
 def _acquire(path: Path, what: str) -> BinaryIO | None:

@@ -17,7 +17,7 @@ from raysynth.data.buckets import BucketPath
 from raysynth.data.locations import Location, locate, naming
 from raysynth.data.provenance import makers
 from raysynth.errors import UserError
-from raysynth.locking.lock import locked
+from raysynth.locking.lock import is_in_use, locked
 from raysynth.training.disk_need import format_bytes
 from raysynth.training.find_run import sweep_of
 from raysynth.training.run_folder import ENDED
@@ -85,12 +85,12 @@ def find_removable(folder: Location, *, days: float) -> Iterator[Removable]:
         inside = [each.removeprefix(f"{prefix}checkpoints/") for each in versions if each.startswith(f"{prefix}check")]
         if not inside or _read_json(run / "status.json").get("state") not in ENDED:
             continue
-        _, ended_ns = versions[f"{prefix}status.json"]
+        _, ended_ns = versions.get(f"{prefix}status.json", (0, time.time_ns()))  # written since the listing
         if time.time_ns() - ended_ns < days * NS_PER_DAY:
             continue
         names = sorted(each for each in inside if each.startswith("epoch_") and each.endswith(".pt"))
-        whole = [place for place, each in enumerate(names) if _is_whole(run / "checkpoints" / each)]
-        gone, reason = names[: max(whole, default=0)], "all but the newest of its checkpoints"
+        whole = next((i for i in reversed(range(len(names))) if _is_whole(run / "checkpoints" / names[i])), 0)
+        gone, reason = names[:whole], "all but the newest of its checkpoints"
         if (sweep := sweep_of(run)) is not None:
             best = _read_json(sweep / "best.json")
             if not best:
@@ -118,8 +118,12 @@ def _below(folder: Location, name: str) -> Location:
 
 
 def _is_whole(checkpoint: Location) -> bool:
-    """As far as that tells in no time; in a bucket every file is."""
-    return is_zipfile(checkpoint) if isinstance(checkpoint, Path) else True
+    """As far as its end tells."""
+    try:
+        with checkpoint.open("rb") if isinstance(checkpoint, Path) else checkpoint.open() as file:
+            return is_zipfile(file)
+    except FileNotFoundError:
+        return False
 
 
 def _needed_runs(folder: Location, versions: Versions) -> set[str]:
@@ -138,7 +142,7 @@ def _read_json(file: Location) -> dict[str, Any]:
     """Its content; nothing where there is no such file, or it is not one of ours."""
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+    except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
 
@@ -147,7 +151,7 @@ def _pretrained_of(config: Location) -> str | None:
     """The run that another one, of which this is the `config.yaml`, started from."""
     try:
         pretrained = yaml.safe_load(config.read_text(encoding="utf-8"))["config"].get("pretrained")
-    except (FileNotFoundError, ValueError, yaml.YAMLError, TypeError, KeyError, AttributeError):
+    except (OSError, ValueError, yaml.YAMLError, TypeError, KeyError, AttributeError):
         return None  # not a run
     return str(pretrained) if pretrained else None
 
@@ -158,11 +162,7 @@ def _identity(run: Location) -> str:
 
 
 def _in_use(run: Location) -> bool:
-    try:
-        with _holding(run):
-            return False
-    except UserError:
-        return True
+    return any(folder is not None and is_in_use(folder) for folder in (sweep_of(run), run))
 
 
 def _holding(run: Location) -> ExitStack:

@@ -18,6 +18,7 @@ Row = dict[str, float]
 Say = Callable[[str], None]
 
 POLL_S = 0.05
+ABORT_S = 5.0
 
 
 def ray_trainer(
@@ -121,8 +122,9 @@ def fit_until_told_to_stop(trainer: Any, request: StopRequest, say: Say) -> None
         while not request.is_due(say):
             time.sleep(POLL_S)
         for controller in controllers:
-            with suppress(ray.exceptions.RayActorError):  # by which it says that it has ended
-                ray.get(controller.abort.remote())
+            # It says by an error that it has ended; while it waits for room it does not answer.
+            with suppress(ray.exceptions.RayActorError, ray.exceptions.GetTimeoutError):
+                ray.get(controller.abort.remote(), timeout=ABORT_S)
         raise KeyboardInterrupt
 
     # Ray's own handler would end the training at once, and then this process without a word.

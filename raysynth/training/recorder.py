@@ -36,7 +36,7 @@ class RunRecorder:
     def __init__(
         self, run: RunFolder, family: Family, *, num_epochs: int, kept: Callable[[], None] | None = None
     ) -> None:
-        """`kept` is called after each checkpoint in the middle of an epoch."""
+        """`kept` is called after each checkpoint in the middle of an epoch, when it is where the run is kept."""
         self.run = run
         self.kept = kept
         self.config = family.config
@@ -63,8 +63,7 @@ class RunRecorder:
         assert isinstance(model, Family)
         if steps:
             self._patiently(lambda: self._save(model, history, steps))
-            self.run.keep(try_again_later=True)
-            if self.kept:
+            if self.run.keep(try_again_later=True) and self.kept:
                 self.kept()
         else:
             self._patiently(lambda: self._keep(model, history))

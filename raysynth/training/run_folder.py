@@ -154,22 +154,24 @@ class RunFolder(KeptFolder):
         if self.mirror is not None:
             self.mirror.fetch(*(names or NOTES))
 
-    def keep(self, *, try_again_later: bool = False) -> None:
-        """Take what was written here to the bucket.
+    def keep(self, *, try_again_later: bool = False) -> bool:
+        """Take what was written here to the bucket; whether that was done.
 
         A bucket may be out of reach for a while: with `try_again_later` that is said, on standard error, and left to
         the next call. Else it is tried for some time; raises NotUploaded when it cannot be done, naming the folder
         here, which stays and is a run of its own.
         """
         if self.mirror is None:
-            return
+            return True
         if not try_again_later:
             self.mirror.push_at_last()
-            return
+            return True
         try:
             self.mirror.push()
         except BucketError as error:
             print(f"warning: not uploaded: {error}; tried again after the next epoch", file=sys.stderr)
+            return False
+        return True
 
     def discard(self) -> None:
         """Remove all of it."""

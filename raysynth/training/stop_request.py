@@ -13,9 +13,14 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import TypeVar
 
 NAMESPACE = "raysynth"
 PATIENCE_S = 20.0  # for checkpoints, once the command is told to stop
+ANSWER_S = 3.0  # for Ray; where its head is gone, a question to it does not end
+
+Say = Callable[[str], None]
+Answer = TypeVar("Answer")
 
 
 class StopRequest:
@@ -32,7 +37,7 @@ class StopRequest:
     # Of the command.
 
     @contextmanager
-    def sent_on_interrupt(self, say: Callable[[str], None], then: Callable[[], None]) -> Iterator[None]:
+    def sent_on_interrupt(self, say: Say, then: Callable[[], None]) -> Iterator[None]:
         """While the block runs, Ctrl-C sends this request and calls `then`; a second one is a KeyboardInterrupt.
 
         In another thread than the main one nothing is done: signals are none of its business.
@@ -42,9 +47,10 @@ class StopRequest:
             return
 
         def stop(number: int, frame: FrameType | None) -> None:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            say("stopping when checkpoints have been written; Ctrl-C again does not wait for them")
+            if self.is_sent:
+                raise KeyboardInterrupt
             self._send()
+            _say(say, "stopping when checkpoints have been written; Ctrl-C again does not wait for them")
             then()
 
         before = signal.signal(signal.SIGINT, stop)
@@ -57,28 +63,24 @@ class StopRequest:
         from ray.experimental.internal_kv import _internal_kv_put
 
         self._deadline = time.monotonic() + PATIENCE_S
-        with suppress(_rpc_error()):
-            _internal_kv_put(self.id, b"", namespace=NAMESPACE)
+        _asked(lambda: _internal_kv_put(self.id, b"", namespace=NAMESPACE))
 
     @property
     def is_sent(self) -> bool:
         return self._deadline is not None
 
-    def is_due(self, say: Callable[[str], None], *, is_running: Callable[[str], bool] = lambda run: True) -> bool:
+    def is_due(self, say: Say, *, is_running: Callable[[str], bool] = lambda run: True) -> bool:
         """Once it is sent: whether to wait no longer, for all that still run have kept a checkpoint, or have had the
         time, or their Ray is gone."""
         from ray.experimental.internal_kv import _internal_kv_list
 
         assert self._deadline is not None
         prefix = f"{self.id}/"
-        try:
-            owing = [key.decode().removeprefix(prefix) for key in _internal_kv_list(prefix, namespace=NAMESPACE)]
-        except _rpc_error():
-            return True
-        if not any(map(is_running, owing)):
+        keys = _asked(lambda: _internal_kv_list(prefix, namespace=NAMESPACE))
+        if keys is None or not any(is_running(key.decode().removeprefix(prefix)) for key in keys):
             return True
         if time.monotonic() > self._deadline:
-            say(f"no checkpoint within {PATIENCE_S:.0f} s: what was done of an epoch will be trained again")
+            _say(say, f"no checkpoint within {PATIENCE_S:.0f} s: what was done of an epoch will be trained again")
             return True
         return False
 
@@ -93,8 +95,7 @@ class StopRequest:
         try:
             yield
         finally:
-            with suppress(_rpc_error()):
-                self.answer(run)
+            self.answer(run)
 
     def reasons(self) -> set[str]:
         """This request's id once the command has been told to stop; see `noticing_reasons`."""
@@ -106,10 +107,26 @@ class StopRequest:
         """Tell the command that the run has kept a checkpoint, or has ended."""
         from ray.experimental.internal_kv import _internal_kv_del
 
-        _internal_kv_del(f"{self.id}/{run}", namespace=NAMESPACE)
+        _asked(lambda: _internal_kv_del(f"{self.id}/{run}", namespace=NAMESPACE))
 
 
-def _rpc_error() -> type[Exception]:
+def _say(say: Say, line: str) -> None:
+    """In a handler nothing may go wrong: whoever reads the output may have ended by the same Ctrl-C."""
+    with suppress(OSError):
+        say(line)
+
+
+def _asked(question: Callable[[], Answer]) -> Answer | None:
+    """Ray's answer; None where it has gone."""
     from ray.exceptions import RpcError
 
-    return RpcError
+    answers: list[Answer] = []
+
+    def ask() -> None:
+        with suppress(RpcError):
+            answers.append(question())
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(ANSWER_S)
+    return answers[0] if answers else None

@@ -141,6 +141,8 @@ def execute(run: RunFolder, workers: int, say: Say, *, min_workers: int | None =
             run.refresh()
             run.write_card()
             run.keep()
+            if run.status()["state"] == "finished":
+                raise Interrupted(f"stopped; {run.location} had reached its last epoch") from None
             raise Interrupted(
                 f"stopped; go on with: raysynth train --resume {shlex.quote(str(run.location))}"
             ) from None

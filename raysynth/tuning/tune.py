@@ -217,7 +217,7 @@ def _run_ray(sweep: SweepFolder, space: SearchSpace, concurrent: int, workers_pe
         raise Interrupted(_how_to_resume(sweep)) from None
     finally:
         shutil.rmtree(storage, ignore_errors=True)
-    if progress.interrupted:
+    if progress.interrupted or request.is_sent:
         raise Interrupted(_how_to_resume(sweep))
 
 

@@ -37,7 +37,8 @@ def interrupt(arguments: list[str], signal_number: int, after_epochs: int) -> tu
         lines.append(line)
         num_epochs += " epoch " in f" {line}"
         if num_epochs >= after_epochs and not sent:
-            os.kill(process.pid, signal_number)
+            # As a terminal, `timeout` or a shell does, to all of the command's processes; SIGKILL to one.
+            (os.kill if signal_number == signal.SIGKILL else os.killpg)(process.pid, signal_number)
             sent = True
     return process.wait(), "".join(lines)
 

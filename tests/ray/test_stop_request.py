@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 
 import pytest
 
@@ -42,6 +43,31 @@ def test_it_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch):
         os.kill(os.getpid(), signal.SIGINT)
         assert request.is_due(said.append)
     assert "no checkpoint within 0 s" in said[-1]
+
+
+def test_a_reader_that_has_gone_does_not_keep_the_request_from_being_sent():
+    request = StopRequest()
+
+    def say(line: str) -> None:
+        raise BrokenPipeError
+
+    done: list[str] = []
+    with request.training("a"), request.sent_on_interrupt(say, lambda: done.append("then")):
+        os.kill(os.getpid(), signal.SIGINT)
+        assert StopRequest(request.id).reasons() == {request.id}
+    assert done == ["then"]
+
+
+def test_a_ray_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(stop_request, "ANSWER_S", 0.1)
+    request = StopRequest()
+    done: list[str] = []
+    with request.training("a"), request.sent_on_interrupt(print, lambda: done.append("then")):
+        for name in ("_internal_kv_put", "_internal_kv_list"):
+            monkeypatch.setattr(f"ray.experimental.internal_kv.{name}", lambda *arguments, **more: time.sleep(2))
+        os.kill(os.getpid(), signal.SIGINT)
+        assert done == ["then"]
+        assert request.is_due(print)
 
 
 def test_a_second_ctrl_c_waits_for_nothing():

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -21,7 +22,7 @@ from raysynth.data.locations import locate
 from raysynth.errors import UserError
 from raysynth.locking import bucket as bucket_module
 from raysynth.locking.holder import describe_self
-from raysynth.locking.lock import locked
+from raysynth.locking.lock import is_in_use, locked
 from raysynth.training.train import train
 
 HOLD = """
@@ -42,9 +43,9 @@ def folder(bucket: str, monkeypatch: pytest.MonkeyPatch) -> BucketPath:
 
 
 def write_foreign(folder: BucketPath, **changes: object) -> None:
-    """A lock of a process on another machine."""
-    holder = json.loads(describe_self()) | {"host": "elsewhere", "process": 7} | changes
-    (folder / ".lock" / "foreign.json").write_text(json.dumps(holder))
+    """A lock of a process on another machine, whose number is nobody's on this one."""
+    holder = json.loads(describe_self()) | {"host": "elsewhere", "among": "another boot/1", "process": 2**22 - 1}
+    (folder / ".lock" / "hold-foreign.json").write_text(json.dumps(holder | changes))
 
 
 def test_a_second_one_is_told_who_holds_it(folder: BucketPath):
@@ -52,7 +53,7 @@ def test_a_second_one_is_told_who_holds_it(folder: BucketPath):
         with pytest.raises(UserError) as error, locked(folder, "--resume"):
             pass
         assert f"--resume {folder}: in use by process {os.getpid()} of " in str(error.value)
-        assert "forgotten after 90 s" in str(error.value)
+        assert "forgotten after 120 s" in str(error.value)
     assert folder.is_empty()
     with locked(str(folder), "--resume"):
         pass
@@ -73,7 +74,7 @@ def test_a_killed_process_of_this_machine_does_not_keep_others_out(folder: Bucke
 
 def test_one_elsewhere_counts_as_long_as_it_is_heard_of(folder: BucketPath, monkeypatch: pytest.MonkeyPatch):
     write_foreign(folder)
-    with pytest.raises(UserError, match=r"process 7 of .* on elsewhere"), locked(folder, "--resume"):
+    with pytest.raises(UserError, match=rf"process {2**22 - 1} of .* on elsewhere"), locked(folder, "--resume"):
         pass
     monkeypatch.setattr(bucket_module, "LEASE_S", -1.0)
     with locked(folder, "--resume"):
@@ -82,9 +83,16 @@ def test_one_elsewhere_counts_as_long_as_it_is_heard_of(folder: BucketPath, monk
 
 
 def test_a_dead_number_among_a_containers_own_processes_tells_nothing(folder: BucketPath):
-    write_foreign(folder, host=json.loads(describe_self())["host"], process=2**22 - 1, among=1)
-    with pytest.raises(UserError, match=f"process {2**22 - 1}"), locked(folder, "--resume"):
-        pass
+    """Nor one of another machine that has this one's name."""
+    for among in ("another boot/1", None):
+        write_foreign(folder, host=socket.gethostname(), among=among)
+        with pytest.raises(UserError, match=f"process {2**22 - 1}"), locked(folder, "--resume"):
+            pass
+        assert is_in_use(folder)
+    write_foreign(folder, among=json.loads(describe_self())["among"])
+    assert not is_in_use(folder)
+    with locked(folder, "--resume"):
+        assert is_in_use(folder)
 
 
 def test_of_two_at_once_never_both_hold_it(folder: BucketPath):
@@ -113,26 +121,33 @@ def test_of_two_at_once_never_both_hold_it(folder: BucketPath):
     assert folder.is_empty()
 
 
+@pytest.mark.parametrize("lost_by", ["its file gone", "another holder"])
 def test_the_holder_is_heard_of_and_says_when_it_was_forgotten(
-    folder: BucketPath, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    folder: BucketPath, lost_by: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     monkeypatch.setattr(bucket_module, "BEAT_S", 0.05)
     written: list[str] = []
     gone = threading.Event()
-    write = BucketPath.write_text
+    write, list_versions = BucketPath.write_text, BucketPath.versions
 
     def write_and_note(self: BucketPath, text: str) -> None:
         written.append(self.name)
         write(self, text)
 
+    def versions(self: BucketPath) -> dict[str, tuple[int, int]]:
+        return {} if gone.is_set() else list_versions(self)
+
     monkeypatch.setattr(BucketPath, "write_text", write_and_note)
-    monkeypatch.setattr(BucketPath, "exists", lambda self: not gone.is_set())
+    monkeypatch.setattr(BucketPath, "versions", versions)
     with locked(folder, "X"):
         deadline = time.monotonic() + 20
-        while len(written) < 3 and time.monotonic() < deadline:
+        while written.count(written[-1]) < 3 and time.monotonic() < deadline:
             time.sleep(0.02)
-        assert len(set(written)) == 1 < len(written)
-        gone.set()
+        assert written[-1].startswith("hold-")
+        if lost_by == "its file gone":
+            gone.set()
+        else:
+            write_foreign(folder)
         while not (said := capsys.readouterr().err) and time.monotonic() < deadline:
             time.sleep(0.02)
     assert f"warning: {folder} was out of reach for so long" in said
@@ -149,5 +164,5 @@ def test_a_run_in_a_bucket_that_is_in_use_is_not_resumed(bucket: str, stripes: D
     status = place / "status.json"
     status.write_text(status.read_text().replace("finished", "running"))
     write_foreign(place)
-    with pytest.raises(UserError, match=f"--resume {place}: in use by process 7"):
+    with pytest.raises(UserError, match=f"--resume {place}: in use by process {2**22 - 1}"):
         train(resume=place, workers=0, say=lines.append)

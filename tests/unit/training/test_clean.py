@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from raysynth.cli.main import run as run_cli
+from raysynth.data.buckets import BucketPath
 from raysynth.data.dataset import Dataset
 from raysynth.data.locations import locate
 from raysynth.errors import UserError
@@ -112,6 +113,40 @@ def test_the_runs_of_joined_sets_stay(sweep, tmp_path):
     clean(tmp_path, days=0, yes=True, say=quiet)
     assert kept(poor) == ["epoch_00002"]
     assert kept(sweep[4]) == []
+
+
+def test_in_a_bucket_a_broken_newest_one_does_not_cost_the_one_before_and_nothing_is_written(
+    stripes, bucket, tmp_path, monkeypatch
+):
+    run = make_run(tmp_path / "run", stripes)
+    for path in (path for path in run.path.rglob("*") if path.is_file()):
+        content = path.read_bytes()
+        broken = content[:500] if path.name == "epoch_00002.pt" else content
+        (locate(bucket) / "broken" / path.relative_to(run.path).as_posix()).write_bytes(broken)
+        (locate(bucket) / "whole" / path.relative_to(run.path).as_posix()).write_bytes(content)
+    monkeypatch.setattr(BucketPath, "write_bytes", lambda self, content: pytest.fail("written for a list"))
+    lines: list[str] = []
+    clean(bucket, days=0, say=lines.append)
+    (line,) = lines[:-1]
+    assert f"{bucket}/whole: all but the newest" in line
+
+
+def test_files_that_cannot_be_read_are_passed_over(stripes, tmp_path, monkeypatch):
+    run = make_run(tmp_path / "run", stripes)
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    for name in ("config.yaml", "dataset.json"):
+        (foreign / name).write_text("{}")
+    read = Path.read_text
+
+    def refuse(self: Path, *arguments: object, **more: object) -> str:
+        if self.parent == foreign:
+            raise PermissionError(13, "Permission denied")
+        return read(self, *arguments, **more)
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    assert clean(tmp_path, days=0, yes=True, say=quiet) > 0
+    assert kept(run) == ["epoch_00002"]
 
 
 def test_in_a_bucket_the_same_goes(sweep, bucket, tmp_path, capsys):

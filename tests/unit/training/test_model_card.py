@@ -93,7 +93,7 @@ def test_it_is_written_anew_when_the_training_ends_again(run, monkeypatch):
 
 
 def test_ctrl_c_leaves_one(stripes, tmp_path, monkeypatch):
-    def interrupt(run, workers, min_workers):
+    def interrupt(run, workers, min_workers, say):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(train_module, "_fit", interrupt)

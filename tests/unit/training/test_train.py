@@ -200,7 +200,7 @@ def test_images_from_a_file_make_the_same_training(stripes, tmp_path):
 def test_a_run_that_is_refused_leaves_nothing(stripes, tmp_path, monkeypatch):
     """As where workers on other nodes do not see its folder, which only Ray can tell; one that had begun is kept."""
 
-    def refuse(run: RunFolder, workers: int, min_workers: int | None) -> None:
+    def refuse(run: RunFolder, workers: int, min_workers: int | None, say: object) -> None:
         raise UserError("--out: node 10.0.0.2 does not see it")
 
     train("wcgan_gp", data=stripes.path, epochs=1, overrides=NARROW, workers=0, out=tmp_path, say=quiet)
