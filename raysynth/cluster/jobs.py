@@ -22,6 +22,11 @@ from raysynth.errors import Interrupted, UserError
 POLL_S = 1.0
 PATIENCE_S = 60.0  # with a cluster that has just begun, whose nodes do not take jobs yet
 PYTHON = "python3"  # of the cluster's nodes
+TALKATIVE = (  # in lines of Ray's own, on what we say ourselves
+    "ray.dashboard.modules.job.sdk",
+    "ray.dashboard.modules.dashboard_sdk",
+    "ray._private.runtime_env.packaging",
+)
 NO_AGENT = "No available agent"  # in Ray's refusal while no node takes jobs
 ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
 Say = Callable[[str], None]
@@ -57,7 +62,7 @@ class Cluster:
         self.ray_version = version
         from ray.job_submission import JobSubmissionClient
 
-        for name in ("ray.dashboard.modules.job.sdk", "ray.dashboard.modules.dashboard_sdk"):
+        for name in TALKATIVE:
             logging.getLogger(name).setLevel(logging.ERROR)
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         with _without_addresses():

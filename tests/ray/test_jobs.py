@@ -103,6 +103,7 @@ def test_a_training_runs_as_a_job(raysynth: Raysynth, stripes: Dataset, tmp_path
     assert "1 workers" in done.err
     assert "epoch 1/1" in done.err
     assert "sending raysynth (" in done.err
+    assert "packaging.py" not in done.err  # Ray's own words on it
     assert "without a token" not in done.err
     assert "succeeded" in done.err.splitlines()[-1]
 
