@@ -38,6 +38,9 @@ def _print(text: str, *, err: bool = False) -> None:
     try:
         typer.echo(text, err=err)
     except BrokenPipeError:
+        gone = os.fstat((sys.stderr if err else sys.stdout).fileno())
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, (sys.stderr if err else sys.stdout).fileno())
+        for number in (1, 2):
+            if os.path.samestat(os.fstat(number), gone):  # both, after `2>&1`
+                os.dup2(nowhere, number)
         os.close(nowhere)

@@ -1,7 +1,8 @@
 """A lock in a bucket, which knows none: each process that wants it writes a file and looks whether it is alone.
 
 Of two that write at once, whoever looks after both were written sees the other; so never do both find themselves alone.
-Whoever is not alone takes its file back. The holder writes its file anew from time to time, and one that has not done
+Whoever is not alone takes its file back; whoever is writes another one, which says so, before it removes the first: at
+no moment is there none of its files. The holder writes its file anew from time to time, and one that has not done
 so for a while counts as dead: by the bucket's clock, since both times are the bucket's.
 """
 
@@ -47,8 +48,7 @@ def locked_in_bucket(place: BucketPath, option: str) -> Iterator[None]:
     finally:
         done.set()
         beating.join()
-        with suppress(BucketError, FileNotFoundError):
-            file.unlink()
+        _remove(file)
 
 
 def holder_in_bucket(place: BucketPath) -> str | None:
@@ -61,6 +61,7 @@ def holder_in_bucket(place: BucketPath) -> str | None:
 
 def _acquire(folder: BucketPath, description: str, what: str) -> BucketPath:
     """The file that holds the lock."""
+    held: dict[str, str] = {}
     for attempt in range(NUM_ATTEMPTS):
         if attempt:
             time.sleep(random.uniform(0.1, 1.0) * PAUSE_S * 2 ** (attempt - 1))
@@ -86,7 +87,11 @@ def _acquire(folder: BucketPath, description: str, what: str) -> BucketPath:
                 f"{what}: in use by {held[holders[0]]}, last heard of {silent_s:.0f} s ago; wait until that has ended, "
                 f"or end it first (one that has died is forgotten after {LEASE_S:.0f} s)"
             )
-    raise UserError(f"{what}: others begin to use it at the same time ({', '.join(held.values())}); try again")
+    others = ", ".join(held.values()) or "files of this process have gone"
+    raise UserError(
+        f"{what}: others begin to use it at the same time ({others}); try again (one that has died is forgotten after "
+        f"{LEASE_S:.0f} s)"
+    )
 
 
 def _held(folder: BucketPath, versions: Mapping[str, tuple[int, int]], now_ns: int) -> dict[str, str]:
@@ -95,30 +100,38 @@ def _held(folder: BucketPath, versions: Mapping[str, tuple[int, int]], now_ns: i
     for name, (_, written_ns) in versions.items():
         if now_ns - written_ns > LEASE_S * 1e9:
             continue
-        with suppress(FileNotFoundError):  # given back a moment ago
+        try:
             text = (folder / name).read_bytes()
+        except FileNotFoundError:  # given back a moment ago; or a claim that has become the other file
+            if name.startswith(CLAIM):
+                found[name] = "another process"
+        else:
             if not is_known_to_be_dead(text):
                 found[name] = name_holder(text)
     return found
 
 
 def _remove(file: BucketPath) -> None:
-    with suppress(FileNotFoundError):
+    """If it cannot be done now, nobody takes the file for a living process's for long."""
+    with suppress(FileNotFoundError, BucketError):
         file.unlink()
 
 
 def _beat(file: BucketPath, description: str, done: threading.Event) -> None:
-    wait_s = BEAT_S
+    wait_s, warned = BEAT_S, False
     while not done.wait(wait_s):
         wait_s = BEAT_S
         try:
             names = file.parent.versions()
-            if file.name not in names or any(name.startswith(HOLD) and name != file.name for name in names):
+            is_lost = file.name not in names
+            if not warned and (is_lost or any(name.startswith(HOLD) and name != file.name for name in names)):
+                warned = True
                 print(
-                    f"warning: {file.parent.parent} was out of reach for so long that another process could begin to "
-                    "use it; look which one should go on",
+                    f"warning: another process uses {file.parent.parent} too, which was out of reach for one of both "
+                    "for so long that it counted as dead; look which one should go on",
                     file=sys.stderr,
                 )
+            if is_lost:  # it is the other's
                 return
             file.write_text(description)
         except (BucketError, OSError):  # who writes there has to speak of it

@@ -49,10 +49,13 @@ def is_in_use(place: Location | str) -> bool:
     if isinstance(folder, BucketPath):
         return holder_in_bucket(folder) is not None
     try:
-        with locked(folder, ""):
+        with (folder / FILE_NAME).open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # for a moment: it is closed at once
             return False
-    except UserError:
-        return True
+    except FileNotFoundError:
+        return False
+    except OSError as error:  # held, or not for us to know
+        return error.errno not in WITHOUT_LOCKS
 
 
 def _acquire(path: Path, what: str) -> BinaryIO | None:

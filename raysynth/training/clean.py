@@ -122,7 +122,7 @@ def _is_whole(checkpoint: Location) -> bool:
     try:
         with checkpoint.open("rb") if isinstance(checkpoint, Path) else checkpoint.open() as file:
             return is_zipfile(file)
-    except FileNotFoundError:
+    except OSError:
         return False
 
 

@@ -63,7 +63,8 @@ class StopRequest:
         from ray.experimental.internal_kv import _internal_kv_put
 
         self._deadline = time.monotonic() + PATIENCE_S
-        _asked(lambda: _internal_kv_put(self.id, b"", namespace=NAMESPACE))
+        with suppress(_Gone, TimeoutError):
+            _ask(lambda: _internal_kv_put(self.id, b"", namespace=NAMESPACE))
 
     @property
     def is_sent(self) -> bool:
@@ -76,8 +77,13 @@ class StopRequest:
 
         assert self._deadline is not None
         prefix = f"{self.id}/"
-        keys = _asked(lambda: _internal_kv_list(prefix, namespace=NAMESPACE))
-        if keys is None or not any(is_running(key.decode().removeprefix(prefix)) for key in keys):
+        try:
+            keys = _ask(lambda: _internal_kv_list(prefix, namespace=NAMESPACE))
+        except _Gone:
+            return True
+        except TimeoutError:
+            keys = None  # it may only be busy
+        if keys is not None and not any(is_running(key.decode().removeprefix(prefix)) for key in keys):
             return True
         if time.monotonic() > self._deadline:
             _say(say, f"no checkpoint within {PATIENCE_S:.0f} s: what was done of an epoch will be trained again")
@@ -107,7 +113,8 @@ class StopRequest:
         """Tell the command that the run has kept a checkpoint, or has ended."""
         from ray.experimental.internal_kv import _internal_kv_del
 
-        _asked(lambda: _internal_kv_del(f"{self.id}/{run}", namespace=NAMESPACE))
+        with suppress(_Gone, TimeoutError):
+            _ask(lambda: _internal_kv_del(f"{self.id}/{run}", namespace=NAMESPACE))
 
 
 def _say(say: Say, line: str) -> None:
@@ -116,17 +123,27 @@ def _say(say: Say, line: str) -> None:
         say(line)
 
 
-def _asked(question: Callable[[], Answer]) -> Answer | None:
-    """Ray's answer; None where it has gone."""
-    from ray.exceptions import RpcError
+class _Gone(Exception):
+    """There is no Ray to ask any more."""
 
+
+def _ask(question: Callable[[], Answer]) -> Answer:
+    """Ray's answer. Raises _Gone where it gives an error, and TimeoutError where it gives none in time: a question to a
+    Ray whose head has died does not end, and cannot be interrupted."""
     answers: list[Answer] = []
+    errors: list[Exception] = []
 
     def ask() -> None:
-        with suppress(RpcError):
+        try:
             answers.append(question())
+        except Exception as error:  # told below
+            errors.append(error)
 
     asking = threading.Thread(target=ask, daemon=True)
     asking.start()
     asking.join(ANSWER_S)
-    return answers[0] if answers else None
+    if errors:
+        raise _Gone from errors[0]
+    if not answers:
+        raise TimeoutError
+    return answers[0]

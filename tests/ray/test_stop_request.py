@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
+from collections.abc import Iterator
 
 import pytest
+from ray.exceptions import RpcError
 
 from raysynth.training import stop_request
 from raysynth.training.stop_request import StopRequest
@@ -58,15 +61,46 @@ def test_a_reader_that_has_gone_does_not_keep_the_request_from_being_sent():
     assert done == ["then"]
 
 
-def test_a_ray_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch):
+@pytest.fixture
+def silent_ray(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A Ray that gives no answer until the test has ended."""
     monkeypatch.setattr(stop_request, "ANSWER_S", 0.1)
+    ended = threading.Event()
+
+    def wait(*arguments: object, **more: object) -> list[bytes]:
+        ended.wait(60)
+        return []
+
+    for name in ("_internal_kv_put", "_internal_kv_list"):
+        monkeypatch.setattr(f"ray.experimental.internal_kv.{name}", wait)
+    yield
+    ended.set()
+
+
+@pytest.mark.usefixtures("silent_ray")
+def test_a_ray_that_does_not_answer_is_asked_as_long_as_there_is_time(monkeypatch: pytest.MonkeyPatch):
+    """It may only be busy."""
+    monkeypatch.setattr(stop_request, "PATIENCE_S", 0.5)
     request = StopRequest()
-    done: list[str] = []
-    with request.training("a"), request.sent_on_interrupt(print, lambda: done.append("then")):
-        for name in ("_internal_kv_put", "_internal_kv_list"):
-            monkeypatch.setattr(f"ray.experimental.internal_kv.{name}", lambda *arguments, **more: time.sleep(2))
+    said: list[str] = []
+    started = time.monotonic()
+    with request.sent_on_interrupt(said.append, lambda: None):
         os.kill(os.getpid(), signal.SIGINT)
-        assert done == ["then"]
+        assert not request.is_due(said.append)
+        while not request.is_due(said.append):
+            pass
+    assert 0.5 < time.monotonic() - started < 20
+    assert "no checkpoint within" in said[-1]
+
+
+def test_a_ray_that_has_gone_is_not_waited_for(monkeypatch: pytest.MonkeyPatch):
+    def fail(*arguments: object, **more: object) -> None:
+        raise RpcError("gone")
+
+    request = StopRequest()
+    with request.sent_on_interrupt(print, lambda: None):
+        os.kill(os.getpid(), signal.SIGINT)
+        monkeypatch.setattr("ray.experimental.internal_kv._internal_kv_list", fail)
         assert request.is_due(print)
 
 

@@ -121,6 +121,24 @@ def test_of_two_at_once_never_both_hold_it(folder: BucketPath):
     assert folder.is_empty()
 
 
+def test_a_claim_that_becomes_a_lock_while_it_is_looked_at_is_seen(folder: BucketPath, monkeypatch: pytest.MonkeyPatch):
+    """The other one is alone, and goes on, between our list of files and our reading of its claim."""
+    claim, hold = folder / ".lock" / "claim-other.json", folder / ".lock" / "hold-other.json"
+    claim.write_text("{}")
+    read = BucketPath.read_bytes
+
+    def read_too_late(self: BucketPath) -> bytes:
+        if self.name == claim.name:
+            hold.write_text("{}")
+            claim.unlink()
+        return read(self)
+
+    monkeypatch.setattr(BucketPath, "read_bytes", read_too_late)
+    with pytest.raises(UserError, match="in use by another process"), locked(folder, "X"):
+        pass
+    assert [path.name for path in (folder / ".lock").iterdir()] == [hold.name]
+
+
 @pytest.mark.parametrize("lost_by", ["its file gone", "another holder"])
 def test_the_holder_is_heard_of_and_says_when_it_was_forgotten(
     folder: BucketPath, lost_by: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -150,7 +168,13 @@ def test_the_holder_is_heard_of_and_says_when_it_was_forgotten(
             write_foreign(folder)
         while not (said := capsys.readouterr().err) and time.monotonic() < deadline:
             time.sleep(0.02)
-    assert f"warning: {folder} was out of reach for so long" in said
+        assert f"warning: another process uses {folder} too" in said
+        num_written = len(written)
+        if lost_by == "another holder":  # which it is not for us to make room for
+            while len(written) < num_written + 2 and time.monotonic() < deadline:
+                time.sleep(0.02)
+            assert len(written) >= num_written + 2
+    assert capsys.readouterr().err == ""
 
 
 def test_a_run_in_a_bucket_that_is_in_use_is_not_resumed(bucket: str, stripes: Dataset, folder: BucketPath):

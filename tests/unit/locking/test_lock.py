@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from raysynth.errors import UserError
-from raysynth.locking.lock import FILE_NAME, locked
+from raysynth.locking.lock import FILE_NAME, is_in_use, locked
 
 HOLD = """
 import sys, time
@@ -27,6 +27,8 @@ def test_a_second_one_is_told_who_holds_it(tmp_path):
         with pytest.raises(UserError) as error, locked(tmp_path, "--resume"):
             pass
         assert f"--resume {tmp_path}: in use by process {os.getpid()} of " in str(error.value)
+        assert is_in_use(tmp_path)
+    assert not is_in_use(tmp_path)
     assert list(tmp_path.iterdir()) == []
     with locked(tmp_path, "--resume"):
         pass

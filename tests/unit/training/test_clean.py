@@ -144,9 +144,17 @@ def test_files_that_cannot_be_read_are_passed_over(stripes, tmp_path, monkeypatc
             raise PermissionError(13, "Permission denied")
         return read(self, *arguments, **more)
 
+    def refuse_to_open(self: Path, *arguments: object, **more: object) -> object:
+        if self.name == "epoch_00002.pt" and self.parent.parent == closed.path:
+            raise PermissionError(13, "Permission denied")
+        return open_file(self, *arguments, **more)
+
+    closed, open_file = make_run(tmp_path / "closed", stripes), Path.open
     monkeypatch.setattr(Path, "read_text", refuse)
+    monkeypatch.setattr(Path, "open", refuse_to_open)
     assert clean(tmp_path, days=0, yes=True, say=quiet) > 0
     assert kept(run) == ["epoch_00002"]
+    assert kept(closed) == ["epoch_00001", "epoch_00002"]  # nothing is known of the newest
 
 
 def test_in_a_bucket_the_same_goes(sweep, bucket, tmp_path, capsys):

@@ -14,6 +14,9 @@ from raysynth.tuning.space import Domain, SearchSpace
 from raysynth.tuning.sweep_folder import SweepFolder, name_trials
 from raysynth.tuning.trial import WORST
 
+# The runs here are no more than a status: nothing that a card could be made of.
+pytestmark = pytest.mark.filterwarnings("ignore:.*model_card.md could not be written")
+
 
 @pytest.fixture
 def space() -> SearchSpace:
