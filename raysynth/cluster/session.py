@@ -96,7 +96,7 @@ def ray_session(
     import ray
 
     if ray.is_initialized():
-        with terminate_as_interrupt():  # once more: see below
+        with terminate_as_interrupt():  # a Ray that `ray_starting` has begun meanwhile put a handler of its own there
             yield
         return
     _start_ray(num_cpus, with_dashboard, preload)
@@ -197,7 +197,7 @@ def cluster_session(runtime_env: Mapping[str, Any] | None = None) -> Iterator[No
     cluster, or it refuses this user's token.
     """
     prepare_environment()
-    os.environ[PREEMPTION_WATCHER] = "1"
+    os.environ[PREEMPTION_WATCHER] = "1"  # or an announced node would count among the failures of a training
     import ray
 
     from raysynth.cluster.tokens import REMEDY

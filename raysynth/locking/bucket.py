@@ -51,12 +51,13 @@ def locked_in_bucket(place: BucketPath, option: str) -> Iterator[None]:
         _remove(file)
 
 
-def holder_in_bucket(place: BucketPath) -> str | None:
-    """Who holds the lock of a folder in a bucket, or wants it, in words; nothing is written for the question."""
-    versions = (place / FOLDER).versions()
-    now_ns = time.time_ns()  # the bucket's clock may be another, but only a holder's silence is measured by it
-    held = _held(place / FOLDER, versions, now_ns)
-    return next(iter(held.values()), None)
+def is_held_in_bucket(place: BucketPath) -> bool:
+    """Whether somebody holds the lock of a folder in a bucket, or wants it; nothing is written for the question.
+
+    Without a file of ours the bucket's clock is unknown: a holder's silence is measured by this machine's.
+    """
+    folder = place / FOLDER
+    return bool(_held(folder, folder.versions(), time.time_ns()))
 
 
 def _acquire(folder: BucketPath, description: str, what: str) -> BucketPath:
@@ -70,7 +71,7 @@ def _acquire(folder: BucketPath, description: str, what: str) -> BucketPath:
         claim.write_text(description)
         try:
             versions = folder.versions()
-            if claim.name not in versions:  # somebody's clock, or hand
+            if claim.name not in versions:  # somebody has removed it
                 continue
             _, now_ns = versions.pop(claim.name)
             held = _held(folder, versions, now_ns)
@@ -81,7 +82,7 @@ def _acquire(folder: BucketPath, description: str, what: str) -> BucketPath:
                 return hold
         finally:
             _remove(claim)
-        if holders := [name for name in held if name.startswith(HOLD)]:  # the others are like us
+        if holders := [name for name in held if name.startswith(HOLD)]:  # who has a claim may give way
             silent_s = max(0.0, (now_ns - versions[holders[0]][1]) / 1e9)
             raise UserError(
                 f"{what}: in use by {held[holders[0]]}, last heard of {silent_s:.0f} s ago; wait until that has ended, "

@@ -13,7 +13,7 @@ from typing import BinaryIO
 from raysynth.data.buckets import BucketPath
 from raysynth.data.locations import Location, locate
 from raysynth.errors import UserError
-from raysynth.locking.bucket import holder_in_bucket, locked_in_bucket
+from raysynth.locking.bucket import is_held_in_bucket, locked_in_bucket
 from raysynth.locking.holder import describe_self, name_holder
 
 FILE_NAME = ".lock"  # who holds it, as JSON; removed when it is given back, and worth nothing after a kill -9
@@ -47,7 +47,7 @@ def is_in_use(place: Location | str) -> bool:
     """Whether somebody holds the lock of a folder, or of one in a bucket."""
     folder = locate(place)
     if isinstance(folder, BucketPath):
-        return holder_in_bucket(folder) is not None
+        return is_held_in_bucket(folder)
     try:
         with (folder / FILE_NAME).open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # for a moment: it is closed at once

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -77,12 +78,16 @@ def find_removable(folder: Location, *, days: float) -> Iterator[Removable]:
     """What `clean` would remove, run by run."""
     versions = folder.versions() if isinstance(folder, BucketPath) else _versions(folder)
     needed = _needed_runs(folder, versions)
+    files_in: dict[str, list[str]] = defaultdict(list)
+    for name in versions:
+        parent, slash, file = name.rpartition("/")
+        files_in[parent + slash].append(file)
     for name in versions:
         if PurePosixPath(name).name != "config.yaml":
             continue
         prefix = name.removesuffix("config.yaml")
         run = _below(folder, prefix)
-        inside = [each.removeprefix(f"{prefix}checkpoints/") for each in versions if each.startswith(f"{prefix}check")]
+        inside = files_in.get(f"{prefix}checkpoints/", [])
         if not inside or _read_json(run / "status.json").get("state") not in ENDED:
             continue
         _, ended_ns = versions.get(f"{prefix}status.json", (0, time.time_ns()))  # written since the listing

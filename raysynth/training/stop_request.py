@@ -104,10 +104,17 @@ class StopRequest:
             self.answer(run)
 
     def reasons(self) -> set[str]:
-        """This request's id once the command has been told to stop; see `noticing_reasons`."""
+        """This request's id once the command has been told to stop; see `noticing_reasons`.
+
+        A question that fails is no reason, and does not end the training that asked it.
+        """
+        from ray.exceptions import RpcError
         from ray.experimental.internal_kv import _internal_kv_exists
 
-        return {self.id} if _internal_kv_exists(self.id, namespace=NAMESPACE) else set()
+        try:
+            return {self.id} if _internal_kv_exists(self.id, namespace=NAMESPACE) else set()
+        except RpcError:
+            return set()
 
     def answer(self, run: str) -> None:
         """Tell the command that the run has kept a checkpoint, or has ended."""

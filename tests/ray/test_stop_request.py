@@ -102,6 +102,8 @@ def test_a_ray_that_has_gone_is_not_waited_for(monkeypatch: pytest.MonkeyPatch):
         os.kill(os.getpid(), signal.SIGINT)
         monkeypatch.setattr("ray.experimental.internal_kv._internal_kv_list", fail)
         assert request.is_due(print)
+    monkeypatch.setattr("ray.experimental.internal_kv._internal_kv_exists", fail)
+    assert StopRequest(request.id).reasons() == set()  # and a training that asks goes on
 
 
 def test_a_second_ctrl_c_waits_for_nothing():

@@ -7,8 +7,6 @@ import os
 import random
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -24,14 +22,6 @@ from raysynth.locking import bucket as bucket_module
 from raysynth.locking.holder import describe_self
 from raysynth.locking.lock import is_in_use, locked
 from raysynth.training.train import train
-
-HOLD = """
-import sys, time
-from raysynth.locking.lock import locked
-with locked(sys.argv[1], "X"):
-    print("held", flush=True)
-    time.sleep(60)
-"""
 
 
 @pytest.fixture
@@ -59,10 +49,8 @@ def test_a_second_one_is_told_who_holds_it(folder: BucketPath):
         pass
 
 
-def test_a_killed_process_of_this_machine_does_not_keep_others_out(folder: BucketPath):
-    process = subprocess.Popen([sys.executable, "-c", HOLD, str(folder)], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "held\n"
+def test_a_killed_process_of_this_machine_does_not_keep_others_out(folder: BucketPath, hold_elsewhere):
+    process = hold_elsewhere(folder)
     with pytest.raises(UserError, match=f"process {process.pid} of"), locked(folder, "--resume"):
         pass
     process.send_signal(signal.SIGKILL)

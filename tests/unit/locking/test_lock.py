@@ -5,21 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import signal
-import subprocess
-import sys
 
 import pytest
 
 from raysynth.errors import UserError
 from raysynth.locking.lock import FILE_NAME, is_in_use, locked
-
-HOLD = """
-import sys, time
-from raysynth.locking.lock import locked
-with locked(sys.argv[1], "X"):
-    print("held", flush=True)
-    time.sleep(60)
-"""
 
 
 def test_a_second_one_is_told_who_holds_it(tmp_path):
@@ -34,10 +24,8 @@ def test_a_second_one_is_told_who_holds_it(tmp_path):
         pass
 
 
-def test_a_killed_process_gives_it_back(tmp_path):
-    process = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "held\n"
+def test_a_killed_process_gives_it_back(tmp_path, hold_elsewhere):
+    process = hold_elsewhere(tmp_path)
     with pytest.raises(UserError, match=f"process {process.pid} of"), locked(tmp_path, "--resume"):
         pass
     process.send_signal(signal.SIGKILL)
